@@ -1,0 +1,85 @@
+"""What the analysis takes and gives: arms and batches in, verdicts out. Plain values, serialisable, no I/O.
+
+Neighbours: batches.py makes batches of the prediction record; rollout/ acts on the verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """ANALYSIS.md, Verdicts. In one batch: invalid, then fail, then pass. `fail` is absorbing."""
+
+    COLLECTING = "collecting"
+    PASS = "pass"  # noqa: S105 a verdict
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NO_DATA = "no_data"
+    INVALID = "invalid"
+    BOTH_ARMS = "both_arms"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm's outcomes in one batch: requests, errors, latencies in the buckets of `latency.BUCKETS`, scores by metric."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: tuple[int, ...] = ()
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One small window of one segment of one route, both arms. `id` grows; `start` and `end` in epoch seconds.
+
+    `segment` None is the traffic that no segment matched. `share` is the candidate's declared share in it.
+    `complete` False marks the batch still open: only `immediate` guardrails may look at it, and it is never absorbed.
+    """
+
+    id: int
+    start: float
+    end: float
+    stable: Arm
+    candidate: Arm
+    segment: str | None = None
+    share: float | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One guardrail's numbers. `e` against `threshold` = 1/alpha; `observed` and `baseline` in the metric's unit."""
+
+    metric: str
+    limit: str
+    result: Result
+    observed: float | None
+    baseline: float | None
+    requests: int
+    candidate_requests: int
+    e: float
+    threshold: float
+    excluded: bool
+    sentence: str
+    needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The joint decision over all guardrails. `sentence` says in one line what was seen; `culprit` leads it.
+
+    `promotable`: every guardrail that has a margin has excluded it.
+    """
+
+    result: Result
+    sentence: str
+    promotable: bool
+    culprit: Judgement | None = None
+    judgements: tuple[Judgement, ...] = ()
+    requests: int = 0
+    candidate_requests: int = 0
+    at: float = 0.0

@@ -1,0 +1,68 @@
+"""What the gateway has to do, as plain values: upstreams, routes, arms and weights. render.py turns it into Envoy's files.
+
+The engine builds a `Table` from route states and observed instances; nothing here knows why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.spec.model import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One Envoy cluster: the ready instances of one workload. `name` is unique; `endpoints` may be empty while none is ready."""
+
+    name: str
+    endpoints: tuple[tuple[str, int], ...]
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One release on one route. `weight` and `segment_weights` in millionths (0 to 1,000,000).
+
+    `parameters` are merged into the JSON body (OIP: into `parameters`; OpenAI: into the top level): `body` is that object,
+    ready to merge, or None to leave the body alone.
+    """
+
+    release: str
+    role: str
+    version: str
+    config: str
+    commit: str
+    upstream: str
+    weight: int
+    segment_weights: Mapping[str, int] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One model (`feature` None) or one feature of it. Segments are tried in order before the rest of the traffic.
+
+    `moving` True while a rollout runs: its weights then live in the runtime layer. False: in the file.
+    """
+
+    model: str
+    feature: str | None
+    arms: tuple[Arm, ...]
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    sticky: str | None = None
+    moving: bool = False
+
+    @property
+    def name(self) -> str:
+        """`digits` or `digits/archive`."""
+        return f"{self.model}/{self.feature}" if self.feature else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The whole of what the gateway serves."""
+
+    upstreams: tuple[Upstream, ...]
+    routes: tuple[Route, ...]

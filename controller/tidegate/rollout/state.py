@@ -1,0 +1,201 @@
+"""The state of one route: stable, candidate, standby, what was promoted and what was rejected. Frozen, serialisable.
+
+Neighbours: machine.py moves it, traffic.py derives weights from it, the engine journals it and makes it real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tidegate.analysis.model import Batch, Verdict
+from tidegate.spec.policy import PolicyFields
+from tidegate.spec.release import Release
+
+
+class Phase(StrEnum):
+    """Phases of a candidate, DESIGN section 4. The last three are ends."""
+
+    PREPARING = "preparing"
+    VALIDATING = "validating"
+    SHADOW = "shadow"
+    SHIFTING = "shifting"
+    HOLDING = "holding"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    SUPERSEDED = "superseded"
+
+
+class Hold(StrEnum):
+    """Why a candidate waits."""
+
+    NO_DATA = "no_data"
+    TOO_FEW = "too_few"
+    SOURCE_DOWN = "source_down"
+    MANUAL = "manual"
+    FLAPPING = "flapping"
+    APPROVAL = "approval"
+    BOTH_ARMS = "both_arms"
+    INVALID = "invalid"
+    INCONCLUSIVE = "inconclusive"
+    UNSUPPORTED = "unsupported"
+
+
+class EventKind(StrEnum):
+    """Everything that is told about a route, DESIGN section 6."""
+
+    STARTED = "started"
+    STEP = "step"
+    HELD = "held"
+    RESUMED = "resumed"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    FAST_ROLLBACK = "fast_rollback"
+    SUPERSEDED = "superseded"
+    SKIPPED_REJECTED = "skipped_rejected"
+    STANDBY_RELEASED = "standby_released"
+    DEGRADED = "degraded"
+    RECOVERED = "recovered"
+
+
+class Readiness(StrEnum):
+    """How hot a workload is. `failed` is final for this workload until a newer commit asks again."""
+
+    COLD = "cold"
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What git asks of one route at one commit. `touched` is the newest commit that touched what this route declares."""
+
+    release: Release
+    policy: PolicyFields
+    touched: str
+    reason: str | None = None
+    owners: tuple[str, ...] = ()
+    replicas: int = 1
+    hold: bool = False
+    approvals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A former stable release that stays hot `until` (epoch seconds)."""
+
+    release: Release
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A release that was turned down, and the commit that asked for it."""
+
+    digest: str
+    touched: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The release on trial. Times in epoch seconds; `clock` is the evidence time of the present step in seconds.
+
+    `step` is the index into `steps` (-1 before the first). `phase` is what it does, or did before it was held;
+    `hold` says why it waits. `analysis` is the analysis's own serialisable state.
+    """
+
+    release: Release
+    touched: str
+    phase: Phase
+    started_at: float
+    policy: PolicyFields
+    config_only: bool = False
+    fast: bool = False
+    step: int = -1
+    step_started_at: float = 0.0
+    clock: float = 0.0
+    step_requests: int = 0
+    hold: Hold | None = None
+    hold_since: float = 0.0
+    hold_reason: str = ""
+    resume_phase: Phase | None = None
+    no_data_since: float | None = None
+    last_batch: int = -1
+    attempt: int = 0
+    analysis: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GitDuty:
+    """Something git has yet to be told. Journaled with the state, so that no crash loses it. `kind`: revert or promote."""
+
+    id: str
+    kind: str
+    release: Release
+    commit: str
+    reason: str
+    good: Release | None = None
+    mode: str = "revert"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """One route, whole. `promoted` newest first, the stable release included."""
+
+    route: str
+    stable: Release | None = None
+    candidate: Candidate | None = None
+    standby: tuple[Standby, ...] = ()
+    promoted: tuple[Release, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    duties: tuple[GitDuty, ...] = ()
+    degraded: str | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a route, for the journal, the status and the alert."""
+
+    at: float
+    route: str
+    kind: EventKind
+    release: str
+    version: str
+    phase: str
+    step: str | None
+    weights: Mapping[str, float]
+    reason: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the engine observed for one route in this pass.
+
+    `desired` None: nothing could be read, so nothing changes. `ready`: by workload digest, missing means cold;
+    `why`: the reason of a failed workload. `batches`: closed ones since the last pass, in order; `open` the running one.
+    `source_up` False: the record could not be read. `validation`: by release digest, '' passed, text the reason it failed.
+    """
+
+    desired: Desired | None
+    ready: Mapping[str, Readiness] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+    batches: tuple[Batch, ...] = ()
+    open: tuple[Batch, ...] = ()
+    source_up: bool = True
+    validation: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The next state and what happened on the way to it."""
+
+    state: RouteState
+    events: tuple[Event, ...] = ()

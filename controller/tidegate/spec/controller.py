@@ -1,0 +1,71 @@
+"""Kind Controller: `tidegate.yaml`, where a controller finds its repository, its engine, its gateway and its journal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tidegate.spec.base import Document, Name, Part, Secret, Text, Whole
+from tidegate.spec.units import Duration
+
+Address = Annotated[str, Field(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]|localhost):\d{1,5}$")]
+
+
+class Author(Part):
+    """Whose name stands in the commits that the controller makes."""
+
+    name: Text = "Tidegate"
+    email: Text = "tidegate@example.com"
+
+
+class RuntimeSettings(Part):
+    """Where containers run. `auto` is docker where an engine answers, else process."""
+
+    kind: Literal["auto", "docker", "process"] = "auto"
+    host: Text | None = None
+    address: Literal["auto", "container", "published"] = "auto"
+    path: tuple[Text, ...] = ()
+
+
+class GatewaySettings(Part):
+    """The public address, and how Envoy is run."""
+
+    address: Address = "127.0.0.1:8080"
+    admin: Address | None = None
+    binary: Text | None = None
+    concurrency: Whole | None = None
+    flush: Duration = 0.1
+
+
+class ServerSettings(Part):
+    """The controller's own HTTP address (webhook, health, status)."""
+
+    address: Address | None = None
+    webhook_secret: Secret | None = None
+    tokens: tuple[Secret, ...] = ()
+
+
+class ArtifactSettings(Part):
+    """Options for fsspec by protocol, and where verified files are kept."""
+
+    cache: Text | None = None
+    stores: dict[Text, dict[Text, Any]] = Field(default_factory=dict)
+
+
+class Controller(Document):
+    """tidegate.yaml. Relative paths are relative to the file."""
+
+    kind: Literal["Controller"]
+    instance: Name = "tidegate"
+    environment: Name = "production"
+    repository: Text = "."
+    branch: Text = "main"
+    poll: Annotated[Duration, Field(ge=1)] = 60.0
+    state: Text = ".tidegate"
+    journal: Text | None = None
+    runtime: RuntimeSettings = RuntimeSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
+    server: ServerSettings = ServerSettings()
+    author: Author = Author()

@@ -1,0 +1,147 @@
+"""Kind RolloutPolicy: the steps a new release walks, what it is judged by, and what happens when it fails."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tidegate.spec.base import Document, Flag, Name, Number, Part, Text, Whole
+from tidegate.spec.model import Bound
+from tidegate.spec.units import Duration, Limit, Share
+
+RELATIVE = ("max_ratio", "min_ratio", "max_increase", "max_drop")
+ABSOLUTE = ("max", "min")
+
+
+class Validate(Part):
+    """What the candidate must show alone, before any user's traffic."""
+
+    evaluation: Literal["required", "optional"] = "optional"
+    requests: Whole = 0
+
+
+class Step(Part):
+    """One step: a shadow, segments, or a share of the traffic, for a time and a number of candidate requests."""
+
+    name: Name
+    shadow: Share | None = None
+    segments: tuple[Name, ...] = ()
+    weight: Share | None = None
+    duration: Annotated[Duration, Field(alias="for")] = 0.0
+    min_requests: Annotated[Whole, Field(ge=0)] = 0
+    approve: Literal["manual"] | None = None
+    agreement: Bound | None = None
+    holdback: Share | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Step:
+        if self.shadow is not None and (self.segments or self.weight is not None):
+            raise ValueError("a step has 'shadow', or 'segments' and 'weight', not both")
+        if self.shadow is None and not self.segments and self.weight is None:
+            raise ValueError("a step needs 'shadow', 'segments' or 'weight'")
+        if self.agreement is not None and self.shadow is None:
+            raise ValueError("'agreement' belongs to a 'shadow' step")
+        return self
+
+
+class Guardrail(Part):
+    """One metric with one limit: against the stable release in the same window, or absolute.
+
+    Relative limits: `max_ratio`, `min_ratio` (multiples of stable's), `max_increase`, `max_drop` (a share of stable's
+    for latencies, an absolute difference for scores). Absolute: `max`, `min`.
+    """
+
+    metric: Text
+    max_ratio: Number | None = None
+    min_ratio: Number | None = None
+    max_increase: Limit | None = None
+    max_drop: Limit | None = None
+    max: Number | None = None
+    min: Number | None = None
+    margin: Limit | None = None
+    weight: Number | None = None
+    min_requests: Annotated[Whole, Field(ge=0)] = 0
+    immediate: Flag = False
+    source: Literal["gateway", "feedback", "shadow"] | dict[Text, Any] = "gateway"
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Guardrail:
+        given = [name for name in (*RELATIVE, *ABSOLUTE) if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a guardrail has exactly one limit of {', '.join((*RELATIVE, *ABSOLUTE))}; this has {given}")
+        return self
+
+    @property
+    def limit_name(self) -> str:
+        """Which of the six limits this guardrail has."""
+        return next(name for name in (*RELATIVE, *ABSOLUTE) if getattr(self, name) is not None)
+
+    @property
+    def limit(self) -> float:
+        """Its value: a ratio, a share, or a number in the metric's own unit."""
+        return float(getattr(self, self.limit_name))
+
+    @property
+    def relative(self) -> bool:
+        """True when the stable release is what it is compared with."""
+        return self.limit_name in RELATIVE
+
+
+class Budget(Part):
+    """How long, and how many candidate requests, until undecided becomes `then`."""
+
+    duration: Annotated[Duration | None, Field(alias="for")] = None
+    requests: Whole | None = None
+    then: Literal["hold", "rollback", "promote"] = "hold"
+
+
+class NoData(Part):
+    """What happens while there is no evidence: `action` at once, `then` after `for`."""
+
+    action: Literal["hold", "rollback", "pass"] = "hold"
+    duration: Annotated[Duration, Field(alias="for")] = 1800.0
+    then: Literal["hold", "rollback", "pass"] = "rollback"
+
+
+class Rollback(Part):
+    """How git is made true, and how many former releases may come back without steps."""
+
+    git: Literal["revert", "branch", "none"] = "revert"
+    window: Annotated[Whole, Field(ge=0)] = 5
+
+
+class Retire(Part):
+    """When a former release's containers and artifacts may go."""
+
+    after: Duration = 14 * 86400.0
+    keep: Whole = 3
+
+
+class PolicyFields(Part):
+    """A RolloutPolicy without its header; a scenario for `simulate` has just these."""
+
+    summary: Text | None = None
+    validation: Annotated[Validate, Field(alias="validate")] = Validate()
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    config_steps: tuple[Step, ...] | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    budget: Budget | None = None
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.99
+    no_data: NoData = NoData()
+    watch: tuple[Guardrail, ...] = ()
+    rollback: Rollback = Rollback()
+    standby: Duration = 72 * 3600.0
+    retire: Retire | None = None
+    notify: tuple[Text, ...] = ()
+    warm_up: Duration = 0.0
+    batch: Annotated[Duration, Field(ge=0.5, le=600)] = 10.0
+    startup_timeout: Duration | None = None
+    drain: Duration = 30.0
+
+
+class RolloutPolicy(PolicyFields, Document):
+    """policies/<name>.yaml"""
+
+    kind: Literal["RolloutPolicy"]
+    name: Name
