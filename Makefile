@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+SERVING := .venv-serving
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+export TIDEGATE_SERVING_PYTHON := $(CURDIR)/$(SERVING)/bin/python
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup serving engine demo test lint bench schemas clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint requirements/constraints.txt --group dev --editable .
+	@touch $@
+
+$(SERVING)/.ready: requirements/serving.txt
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
+	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --requirement requirements/serving.txt
+	@touch $@
+
+setup: $(VENV)/.ready  ## the controller's environment, .venv
+
+serving: $(SERVING)/.ready  ## the model server's environment, .venv-serving
+
+engine:  ## a Docker engine: the one that answers, else one started here (Debian, root)
+	@bash serving/engine.sh start
+
+demo: setup serving  ## the guided tour: ARGS="--runtime docker|process" chooses
+	$(BIN)/tidegate demo $(ARGS)
+
+test: setup serving engine  ## everything that is tested, with a real engine, Envoy and git
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+
+lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repository
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/tidegate schema --check
+	$(BIN)/tidegate validate
+
+bench: setup serving  ## the side-by-side measurements
+	$(BIN)/python benchmarks/switch/run.py
+	$(BIN)/python benchmarks/commit/run.py
+
+schemas: setup  ## write schemas/ anew from the code
+	$(BIN)/tidegate schema
+
+clean:  ## everything that make made
+	rm -rf $(VENV) $(SERVING) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
