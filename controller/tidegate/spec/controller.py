@@ -1,4 +1,4 @@
-"""Kind Controller: `tidegate.yaml`, where a controller finds its repository, its engine, its gateway and its journal."""
+"""Kind Controller: `tidegate.yaml`, where a controller finds its repository, engine, gateway and journal."""
 
 from __future__ import annotations
 

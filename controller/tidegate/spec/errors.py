@@ -25,16 +25,14 @@ class TidegateError(Exception):
         return f"{text}\n  fix: {self.fix}" if self.fix else text
 
 
-class NeedsPerson(TidegateError):
+class NeedsPerson(TidegateError):  # noqa: N818 the name says what has to happen
     """Trying again changes nothing until a person edits something (a wrong digest, an unknown field)."""
 
 
-class RetryLater(TidegateError):
+class RetryLater(TidegateError):  # noqa: N818 the name says what has to happen
     """May pass by itself (a remote out of reach, an engine restarting). `delay` is the least wait in seconds."""
 
-    def __init__(
-        self, message: str, *, where: str | None = None, fix: str | None = None, delay: float = 1.0
-    ) -> None:
+    def __init__(self, message: str, *, where: str | None = None, fix: str | None = None, delay: float = 1.0) -> None:
         super().__init__(message, where=where, fix=fix)
         self.delay = delay
 

@@ -69,7 +69,9 @@ class Guardrail(Part):
     def _one_limit(self) -> Guardrail:
         given = [name for name in (*RELATIVE, *ABSOLUTE) if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a guardrail has exactly one limit of {', '.join((*RELATIVE, *ABSOLUTE))}; this has {given}")
+            raise ValueError(
+                f"a guardrail has exactly one limit of {', '.join((*RELATIVE, *ABSOLUTE))}; this has {given}"
+            )
         return self
 
     @property

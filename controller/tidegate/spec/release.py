@@ -1,6 +1,6 @@
 """Names of what serves: a route is a model or one feature of it; a release is the whole behaviour, one digest.
 
-Neighbours: spec/digest.py computes the digests, rollout/ decides between releases, gateway/ and runtime/ make them real.
+Neighbours: spec/digest.py computes the digests, rollout/ decides between releases, gateway/ and runtime/ make them so.
 """
 
 from __future__ import annotations
@@ -47,5 +47,5 @@ def split_route(route: str) -> tuple[str, str | None]:
 
 
 def route_ref(environment: str, route: str) -> str:
-    """The promoted ref of a route. A feature is joined by `+`: git cannot hold both `x/digits` and `x/digits/archive`."""
+    """The promoted ref of a route. A feature is joined by `+`: git cannot hold both `x/digits` and `x/digits/y`."""
     return f"refs/tidegate/{environment}/{route.replace('/', '+')}"

@@ -65,7 +65,7 @@ def parse_limit(value: object) -> float:
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?%", value):
         return float(value[:-1]) / 100
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"'{value}' is not a limit: write a number like 0.2, or a percentage like '10%'")
+        raise ValueError(f"'{value}' is not a limit: write a number like 0.2 or a share like '10%'")  # noqa: TRY004 pydantic
     return float(value)
 
 
@@ -82,7 +82,9 @@ def parse_size(text: object) -> int:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$", "examples": ["90s", "2h"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$", "examples": ["90s", "2h"]}
+    ),
 ]
 Share = Annotated[
     float,
