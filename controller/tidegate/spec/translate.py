@@ -19,18 +19,21 @@ _WANTED = {
     "model_type": "a mapping", "model_attributes_type": "a mapping", "int_from_float": "a whole number",
     "iterable_type": "a list",
 }  # fmt: skip
-_TAGS = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
+_TAGS = {
+    "str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing",
+    "seq": "a list", "map": "a mapping",
+}  # fmt: skip
 
 
 def problems_of(error: ValidationError, kind: type[BaseModel], source: Source) -> Iterator[Problem]:
     """One Problem for each place that pydantic complains about."""
-    seen: set[tuple[Loc, str]] = set()
+    seen: set[Loc] = set()
     for detail in error.errors(include_url=False, include_context=True):
         loc = _real(detail["loc"], source)
-        problem = _problem(detail, loc, kind, source)
-        if (loc, problem.code) not in seen:
-            seen.add((loc, problem.code))
-            yield problem
+        inside = detail["type"] == "too_short" and any(known[: len(loc)] == loc for known in seen)
+        if loc not in seen and not inside:
+            yield _problem(detail, loc, kind, source)
+        seen.add(loc)
 
 
 def _real(loc: Loc, source: Source) -> Loc:
@@ -65,6 +68,10 @@ def _problem(detail: Any, loc: Loc, kind: type[BaseModel], source: Source) -> Pr
         case "string_pattern_mismatch":
             words, fix = pattern_words(detail["ctx"]["pattern"])
             return source.problem(loc, "wrong-value", f"'{name}' is '{_shown(detail['input'])}': {words}", fix)
+        case "value_error" if str(detail["ctx"]["error"]) == "must be a number":
+            return _type(loc, "a number", source)
+        case "too_short":
+            return source.problem(loc, "wrong-value", f"'{name}' is empty", "add at least one entry")
         case "value_error":
             message, _, fix = str(detail["ctx"]["error"]).partition(": ")
             message = f"'{name}': {message}" if name else message
@@ -130,19 +137,14 @@ def _choice(detail: Any, loc: Loc, source: Source) -> Problem:
 
 
 def _type(loc: Loc, wanted: str, source: Source) -> Problem:
-    scalar = source.scalar(loc)
+    raw = source.raw(loc)
+    tag, text = raw or ("null", "")
     name, last = _name(loc), next((part for part in reversed(loc) if isinstance(part, str)), "")
-    if scalar is None:
-        return source.problem(
-            loc, "wrong-type", f"'{name}' must be {wanted}, not a list or a mapping", f"write {wanted}"
-        )
-    tag, text = scalar
     if wanted == "text" and text:
         quoted = f'write {last}: "{text}"' if loc and loc[-1] == last else f'write "{text}"'
         if last in IDENTIFIERS and tag in ("int", "float"):
-            return source.problem(loc, "unquoted-identifier", f"'{name}' is an unquoted number: YAML reads {text} as "
-                                  f"{float(text):.17g}" if tag == "float" else
-                                  f"'{name}' is an unquoted number: {text} must be text", quoted)  # fmt: skip
+            read = f"YAML reads {text} as {float(text)!r}" if tag == "float" else f"{text} must be text"
+            return source.problem(loc, "unquoted-identifier", f"'{name}' is an unquoted number: {read}", quoted)
         return source.problem(loc, "wrong-type", f"'{name}' must be text: unquoted, {text} is {_TAGS[tag]}", quoted)
     if wanted == "a list" and tag == "str":
         return source.problem(loc, "wrong-type", f"'{name}' must be a list, not text", f"write [{text}]")
