@@ -1,0 +1,144 @@
+"""Where commits come from and go to: one branch of one remote. Fetch, and push by compare-and-set.
+
+Neighbours: mirror.py (the controller's own copy) and the CLI (a person's clone) make one; revert.py and record.py push.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tidegate.gitrepo import tree
+from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git, sort
+from tidegate.spec.controller import Author
+from tidegate.spec.errors import NeedsPerson
+
+_RACE = re.compile(
+    r"fetch first|non-fast-forward|stale info|cannot lock ref|failed to (?:update|lock) ref|incorrect old value"
+    r"|already exists|needs force"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Set `ref` on the remote to `commit`, if it still is `expected` ("" when it must not exist yet)."""
+
+    ref: str
+    commit: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What came of one update. `race`: somebody was faster. `refused`: the remote does not take it, `reason` its words."""
+
+    ref: str
+    outcome: Literal["ok", "race", "refused"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`url` is a URL, a path, or the name of a remote; `tracking` the local ref that follows the branch.
+
+    `author` signs the commits made here.
+    """
+
+    git: Git
+    url: str
+    branch: str
+    tracking: str
+    author: Author
+
+    @classmethod
+    def of_clone(cls, path: Path, *, branch: str | None = None, remote: str = "origin") -> Remote:
+        """The remote of a person's clone, in that person's name. Its work tree and index are never touched.
+
+        Without `branch`, the one that the clone has checked out. Raises NeedsPerson without a remote, branch or name.
+        """
+        git = Git.of_clone(path)
+        if git.ask("config", "--get", f"remote.{remote}.url").code:
+            fix = f"git remote add {remote} URL, or run the command in a clone of the configuration repository"
+            raise NeedsPerson(f"this clone has no remote '{remote}'", where=str(path), fix=fix)
+        if branch is None:
+            answer = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
+            if answer.code:
+                raise NeedsPerson(
+                    "this clone is on no branch", where=str(path), fix="git switch BRANCH, or name the branch"
+                )
+            branch = answer.out.decode().strip()
+        name, email = (git.ask("config", "--get", f"user.{key}").out.decode().strip() for key in ("name", "email"))
+        if not name or not email:
+            raise NeedsPerson(
+                "git does not know who you are",
+                where=str(path),
+                fix="git config user.name NAME; git config user.email EMAIL",
+            )
+        return cls(git, remote, branch, f"refs/remotes/{remote}/{branch}", Author(name=name, email=email))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The environment that makes `author` author and committer."""
+        name, email = self.author.name, self.author.email
+        return {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+        }
+
+    @property
+    def branch_ref(self) -> str:
+        """`refs/heads/<branch>`, as the remote has it."""
+        return f"refs/heads/{self.branch}"
+
+    def fetch(self) -> str | None:
+        """The newest commit of the branch; None when the remote has no such branch. Raises RetryLater, NeedsPerson."""
+        return self.fetch_ref(self.branch_ref, self.tracking)
+
+    def fetch_ref(self, ref: str, into: str, *also: str) -> str | None:
+        """Fetch one ref into a local one, following it wherever it went; None (and no local ref) when it is not there.
+
+        `also`: refspecs with a `*`, which may match nothing; local refs that the remote lacks go.
+        """
+        options = ("fetch", "--quiet", "--no-tags", "--force", "--prune", "--update-shallow", "--no-write-fetch-head")
+        answer = self.git.ask(*options, "--", self.url, f"+{ref}:{into}", *also, timeout=NETWORK_TIMEOUT)
+        if answer.code and f"couldn't find remote ref {ref}" in answer.err:
+            if also:
+                self.git.run(*options, "--", self.url, *also, timeout=NETWORK_TIMEOUT, where=self.url)
+            self.git.run("update-ref", "-d", into)
+            return None
+        if answer.code:
+            raise sort(answer.err, where=self.url)
+        return tree.resolve(self.git, into)
+
+    def push(self, updates: Sequence[Update]) -> list[Pushed]:
+        """Push, each update only if the remote still is as expected. Raises RetryLater, NeedsPerson if nothing was decided."""
+        leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
+        specs = [f"{u.commit}:{u.ref}" for u in updates]
+        answer = self.git.ask(
+            "push", "--porcelain", "--no-verify", *leases, "--", self.url, *specs, timeout=NETWORK_TIMEOUT
+        )
+        said = "; ".join(
+            line.removeprefix("remote:").strip() for line in answer.err.splitlines() if line.startswith("remote:")
+        )
+        results: dict[str, Pushed] = {}
+        for line in answer.out.decode("utf-8", "replace").splitlines():
+            flag, _, rest = line.partition("\t")
+            names, _, summary = rest.partition("\t")
+            if len(flag) != 1 or ":" not in names:
+                continue
+            ref = names.rpartition(":")[2]
+            if flag != "!":
+                results[ref] = Pushed(ref, "ok")
+            elif _RACE.search(summary):
+                results[ref] = Pushed(ref, "race", summary)
+            else:
+                reason = re.sub(r"^\[remote rejected\] \((.*)\)$", r"\1", summary)
+                results[ref] = Pushed(ref, "refused", f"{reason}: {said}" if said.strip("; ") else reason)
+        if any(u.ref not in results for u in updates):
+            raise sort(answer.err or f"git push ended with {answer.code}", where=self.url)
+        return [results[u.ref] for u in updates]

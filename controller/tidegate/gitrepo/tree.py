@@ -1,0 +1,122 @@
+"""Reading a repository at a commit: files, what changed, who touched what. Never a work tree.
+
+Neighbours: git.py runs the commands; mirror.py adds self-healing; the CLI uses these on a person's own clone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tidegate.gitrepo.git import DamagedRepository, Git
+from tidegate.spec.errors import NeedsPerson
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """What people want to know of a commit. `time`: committed at, epoch seconds."""
+
+    commit: str
+    subject: str
+    author: str
+    email: str
+    time: float
+
+
+def resolve(git: Git, name: str) -> str | None:
+    """The commit that a ref, tag or abbreviated id means; None when there is none."""
+    answer = git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return answer.out.decode().strip() if answer.code == 0 else None
+
+
+def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """Contents of the regular files at `commit` whose path is wanted. Links and submodules are no files of ours.
+
+    Raises NeedsPerson for an unknown commit, DamagedRepository when objects are missing.
+    """
+    _must_exist(git, commit)
+    files: dict[str, str] = {}
+    for entry in _split(git.run("ls-tree", "-r", "-z", "--full-tree", commit)):
+        head, _, path = entry.partition("\t")
+        mode, kind, blob_id = head.split()
+        if kind == "blob" and mode != "120000" and wanted(path):
+            files[path] = blob_id
+    contents = _blobs(git, set(files.values()))
+    return {path: contents[blob_id] for path, blob_id in files.items()}
+
+
+def blob(git: Git, commit: str, path: str) -> bytes | None:
+    """The content of one file at `commit`, None when it is not there (or is no regular file)."""
+    found = entry(git, commit, path)
+    return _blobs(git, {found[1]})[found[1]] if found else None
+
+
+def entry(git: Git, commit: str, path: str) -> tuple[str, str] | None:
+    """Mode and blob id of a regular file at `commit`, None when it is not there."""
+    _must_exist(git, commit)
+    for found in _split(git.run("ls-tree", "-z", "--full-tree", commit, "--", path)):
+        mode, kind, blob_id = found.partition("\t")[0].split()
+        if kind == "blob" and mode != "120000":
+            return mode, blob_id
+    return None
+
+
+def touched(git: Git, commit: str, paths: Iterable[str]) -> str:
+    """The newest commit, `commit` or before it, that changed any of these files or folders.
+
+    Follows the side of a merge that the content came from, so merging a branch keeps the answer. `commit` itself when
+    none of the paths was ever there. Raises NeedsPerson for an unknown commit.
+    """
+    _must_exist(git, commit)
+    found = git.line("rev-list", "-1", commit, "--", *sorted(set(paths)))
+    return found or commit
+
+
+def describe(git: Git, commit: str) -> CommitInfo:
+    """Subject, author and time of a commit. Raises NeedsPerson for an unknown one."""
+    _must_exist(git, commit)
+    out = git.run("show", "-s", "--encoding=UTF-8", "--format=%H%x00%s%x00%an%x00%ae%x00%ct", commit)
+    full, subject, author, email, time = out.decode("utf-8", "replace").rstrip("\n").split("\0")
+    return CommitInfo(full, subject, author, email, float(time))
+
+
+def changed(git: Git, before: str, after: str) -> list[tuple[str, str]]:
+    """(status, path) of every file that differs: A added, D deleted, M modified, T other type. A rename is D and A."""
+    _must_exist(git, before)
+    _must_exist(git, after)
+    words = _split(git.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after))
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def is_ancestor(git: Git, before: str, after: str) -> bool:
+    """True when `before` can be reached from `after`, or is it."""
+    return git.ask("merge-base", "--is-ancestor", before, after).code == 0
+
+
+def _must_exist(git: Git, commit: str) -> None:
+    if resolve(git, commit) is None:
+        raise NeedsPerson(
+            f"commit {commit[:12]} is not in the repository", fix="check the id; history may have been rewritten since"
+        )
+
+
+def _split(out: bytes) -> list[str]:
+    return [part.decode("utf-8", "surrogateescape") for part in out.split(b"\0") if part]
+
+
+def _blobs(git: Git, ids: set[str]) -> dict[str, bytes]:
+    """All these blobs by one `cat-file --batch`: `<id> <type> <size>\\n<content>\\n` each."""
+    if not ids:
+        return {}
+    out = git.run("cat-file", "--batch", stdin="".join(f"{i}\n" for i in sorted(ids)).encode())
+    contents: dict[str, bytes] = {}
+    position = 0
+    while position < len(out):
+        end = out.index(b"\n", position)
+        words = out[position:end].decode().split()
+        if len(words) != 3:
+            raise DamagedRepository(f"git: object {words[0]} is missing", where=str(git.directory))
+        size = int(words[2])
+        contents[words[0]] = out[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
+    return contents
