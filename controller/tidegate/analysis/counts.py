@@ -40,7 +40,7 @@ def log_lr(u: Floats, n_c: int, s_c: int, n_b: int, s_b: int, ratio: float) -> F
 
 
 def fisher_log_lr(u: Floats, n_c: int, s_c: int, n_b: int, s_b: int, odds: float) -> Floats:
-    """log LR of one batch given its total of events, at log odds ratios `u` above `odds`: `u s_c - log Z(w e^u) + log Z(w)`.
+    """log LR of one batch given its total of events: `u s_c - log Z(w e^u) + log Z(w)`, w = `odds`, u log odds ratios.
 
     Exact (mean 1 at the odds ratio `odds`), which the binomial form is not when events are common.
     """

@@ -24,7 +24,11 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm's outcomes in one batch: requests, errors, latencies in the buckets of `latency.BUCKETS`, scores by metric."""
+    """One arm's outcomes in one batch: requests, errors, latencies in the cells of `latency.BUCKETS`, scores by metric.
+
+    `latency` is what `latency.histogram` gives, or empty; it may hold fewer than `requests`. A score is in [0, 1]; NaN or
+    anything outside is an invalid output (scores.py).
+    """
 
     requests: int = 0
     errors: int = 0

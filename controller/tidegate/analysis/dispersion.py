@@ -1,0 +1,58 @@
+"""The dispersion guard: errors come in bursts, and evidence that counts each of them as independent is overstated.
+
+Neighbours: guards.py divides every log LR by the phi of the batch before (E^(1/phi) keeps its mean at most 1, phi >= 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+SETTLED = 20
+"""Batches of the stable release after which its own phi is believed; until then at least the start value holds."""
+_FORGET = 1 - 1 / 64
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """phi >= 1 from the stable release's past batches: `sum (p_t - p_t-1)^2 / sum p (1 - p) (1/n_t + 1/n_t-1)`.
+
+    p is pooled over each pair of neighbours, and a pair weighs less the older it is (half after 44 batches): one jump of
+    the whole world's error rate then does not dull the guardrail for the rest of the rollout. `start` is phi until 20
+    batches were seen.
+    """
+
+    start: float = 2.0
+    batches: int = 0
+    top: float = 0.0
+    bottom: float = 0.0
+    n: int = 0
+    s: int = 0
+
+    def absorb(self, n: int, s: int) -> Dispersion:
+        """With one batch of the stable release more: n requests, s events. Nothing changes without requests."""
+        if not n:
+            return self
+        top, bottom = self.top, self.bottom
+        if self.n:
+            p = (s + self.s) / (n + self.n)
+            top = top * _FORGET + (s / n - self.s / self.n) ** 2
+            bottom = bottom * _FORGET + p * (1 - p) * (1 / n + 1 / self.n)
+        return replace(self, batches=self.batches + 1, top=top, bottom=bottom, n=n, s=s)
+
+    @property
+    def phi(self) -> float:
+        """How many times wider than independent outcomes; never below 1."""
+        seen = self.top / self.bottom if self.bottom > 0 else 1.0
+        return max(1.0, seen, self.start if self.batches < SETTLED else 1.0)
+
+    def to_doc(self) -> dict[str, Any]:
+        """As JSON-safe values."""
+        return {
+            "start": self.start, "batches": self.batches, "top": self.top, "bottom": self.bottom, "n": self.n, "s": self.s,
+        }  # fmt: skip
+
+    @classmethod
+    def from_doc(cls, doc: dict[str, Any]) -> Dispersion:
+        """The guard that `to_doc` wrote."""
+        return cls(**doc)
