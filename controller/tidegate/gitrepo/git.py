@@ -1,6 +1,6 @@
 """Git by subprocess: a cleaned environment, no prompts, no hooks, a timeout, and errors sorted by who can mend them.
 
-Neighbours: tree.py reads, remote.py fetches and pushes, revert.py and record.py write. Why plumbing: docs/design/git.md.
+Neighbours: tree.py reads, remote.py fetches and pushes, revert.py and record.py write (docs/design/git.md).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NETWORK_TIMEOUT = 180.0
 # What a person may set on purpose to reach a remote. Every other GIT_* would move us to another repository or index.
 _KEPT = frozenset({
     "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
-    "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_ASKPASS", "GIT_HTTP_PROXY_AUTHMETHOD", "GIT_ALLOW_PROTOCOL",
-    "GIT_PROXY_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+    "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_ASKPASS", "GIT_HTTP_PROXY_AUTHMETHOD",
+    "GIT_ALLOW_PROTOCOL", "GIT_PROXY_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
 })  # fmt: skip
 
 # A user's own configuration stays in force for credentials, proxies and `insteadOf`; these of it would change our work.
@@ -165,7 +165,7 @@ _PERSON = (
     (
         r"Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|Permission denied"
         r"|Permission to .* denied|returned error: 40[13]|[Aa]ccess denied|not authorized|HTTP Basic: Access",
-        "give the user Tidegate runs as a credential that may read and push: an ssh key, a credential helper, GIT_ASKPASS",
+        "give the user Tidegate runs as a credential that may read and push: an ssh key or a credential helper",
     ),
     (
         r"not a git repository|does not appear to be a git repository|[Rr]epository .*not found|returned error: 404"

@@ -1,4 +1,4 @@
-"""The controller's own bare copy of the repository, in its state directory. Missing, half-made or damaged, it is made anew.
+"""The controller's own bare copy of the repository. Missing, half-made or damaged, it is made anew.
 
 Neighbours: tree.py reads, remote.py fetches; revert.py and record.py write through `remote`; the engine owns one.
 """
@@ -41,7 +41,7 @@ class Mirror:
         self.lock = threading.RLock()
 
     def fetch(self) -> str | None:
-        """The newest commit of the branch; None: there is no such branch (an empty repository). Notes and promoted refs too.
+        """The newest commit of the branch, None without such a branch (an empty repository). Notes and refs come too.
 
         Raises RetryLater (network), NeedsPerson (no such repository, refused).
         """

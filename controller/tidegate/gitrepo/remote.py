@@ -33,7 +33,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What came of one update. `race`: somebody was faster. `refused`: the remote does not take it, `reason` its words."""
+    """What came of one update. `race`: somebody was faster. `refused`: the remote will not, `reason` why."""
 
     ref: str
     outcome: Literal["ok", "race", "refused"]
@@ -116,7 +116,7 @@ class Remote:
         return tree.resolve(self.git, into)
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
-        """Push, each update only if the remote still is as expected. Raises RetryLater, NeedsPerson if nothing was decided."""
+        """Push, each update only if the remote still is as expected. Raises RetryLater, NeedsPerson."""
         leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
         specs = [f"{u.commit}:{u.ref}" for u in updates]
         answer = self.git.ask(

@@ -1,0 +1,129 @@
+"""The durable record of one controller: route states, events, verdicts, cursors. On disk before an effect counts.
+
+Neighbours: the engine owns one; reader.py is the half that the CLI uses; the documents are the caller's plain dicts.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from tidegate.journal.database import journal_path, told, writing
+from tidegate.journal.lock import OwnerLock
+from tidegate.journal.reader import Reader
+from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, STATES, VERDICTS, lift
+from tidegate.spec.errors import NeedsPerson
+
+KEPT_VERDICTS = 2000
+
+
+class Transaction:
+    """What is written together, or not at all. Documents are dicts that JSON can hold; times are epoch seconds."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self._connection = connection
+        self._now = now
+
+    def put_state(self, route: str, doc: Mapping[str, Any]) -> None:
+        """The route's whole state, in place of the one before."""
+        self._put(STATES, {"route": route}, {"at": self._now, "doc": _dump(doc)})
+
+    def drop_state(self, route: str) -> None:
+        """Forget a route's state; its events stay."""
+        self._connection.execute(delete(STATES).where(STATES.c.route == route))
+
+    def add_events(self, docs: Iterable[Mapping[str, Any]]) -> None:
+        """Append events. Each has `at`, `route` and `kind`; the rest is the caller's."""
+        rows = [{"at": doc["at"], "route": doc["route"], "kind": str(doc["kind"]), "doc": _dump(doc)} for doc in docs]
+        if rows:
+            self._connection.execute(EVENTS.insert(), rows)
+
+    def add_verdict(self, route: str, doc: Mapping[str, Any]) -> None:
+        """Append a verdict; all but the newest 2,000 of the route go."""
+        self._connection.execute(VERDICTS.insert().values(at=doc.get("at", self._now), route=route, doc=_dump(doc)))
+        mine = VERDICTS.c.route == route
+        newest = select(VERDICTS.c.id).where(mine).order_by(VERDICTS.c.id.desc()).limit(1).offset(KEPT_VERDICTS)
+        self._connection.execute(delete(VERDICTS).where(mine, VERDICTS.c.id <= newest.scalar_subquery()))
+
+    def put_cursor(self, name: str, doc: Mapping[str, Any]) -> None:
+        """How far something was read, such as the prediction record: file, offset."""
+        self._put(CURSORS, {"name": name}, {"doc": _dump(doc)})
+
+    def put_problem(self, key: str, doc: Mapping[str, Any]) -> None:
+        """Something a person should know; `since` stays at its first time until it is cleared."""
+        since = select(PROBLEMS.c.since).where(PROBLEMS.c.key == key).scalar_subquery()
+        self._put(PROBLEMS, {"key": key}, {"since": func.coalesce(since, self._now), "doc": _dump(doc)})
+
+    def clear_problem(self, key: str) -> None:
+        """The problem is over. Unknown keys are fine."""
+        self._connection.execute(delete(PROBLEMS).where(PROBLEMS.c.key == key))
+
+    def _put(self, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        statement = insert(table).values(**key, **values)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+class Journal(Reader):
+    """The journal of the controller that owns it; everything a Reader can, and `transaction`. Safe from several threads.
+
+    `journal`: a path, or `sqlite:///path`; made when it is not there. `now`: epoch seconds.
+    Raises NeedsPerson when another process owns it, when it is damaged, read-only or of a newer Tidegate;
+    RetryLater when the disk is full.
+    """
+
+    def __init__(self, journal: str | Path, *, now: Callable[[], float] = time.time) -> None:
+        path = journal_path(journal)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fix = "set 'state' or 'journal' in tidegate.yaml to a folder that can be written"
+            raise NeedsPerson(
+                f"the journal's folder cannot be made: {error.strerror}", where=str(path), fix=fix
+            ) from error
+        self._now = now
+        self._writer = threading.Lock()
+        self._owner = OwnerLock(path.with_name(path.name + ".lock"))
+        self._writing = writing(path)
+        try:
+            with told(path), self._writing.begin() as connection:
+                _check(connection, path)
+                lift(connection, path)
+            super().__init__(path)
+        except BaseException:
+            self._writing.dispose()
+            self._owner.release()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Everything put inside is on disk when the block ends, or, when it raises, nothing of it.
+
+        Raises RetryLater when the disk is full, NeedsPerson when the journal is damaged or read-only.
+        """
+        with self._writer, told(self.path), self._writing.begin() as connection:
+            yield Transaction(connection, self._now())
+
+    def close(self) -> None:
+        """Let the next controller in."""
+        super().close()
+        self._writing.dispose()
+        self._owner.release()
+
+
+def _check(connection: Connection, path: Path) -> None:
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        fix = "move the file away and start again: Tidegate finds the promoted releases in git"
+        raise NeedsPerson(f"the journal is damaged: {found}", where=str(path), fix=fix)
+
+
+def _dump(doc: Mapping[str, Any]) -> str:
+    return json.dumps(doc, separators=(",", ":"), ensure_ascii=False)
