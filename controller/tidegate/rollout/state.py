@@ -41,6 +41,7 @@ class Hold(StrEnum):
     INVALID = "invalid"
     INCONCLUSIVE = "inconclusive"
     UNSUPPORTED = "unsupported"
+    NOT_READY = "not_ready"
 
 
 class EventKind(StrEnum):
@@ -71,7 +72,10 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What git asks of one route at one commit. `touched` is the newest commit that touched what this route declares."""
+    """What git asks of one route at one commit. `touched` is the newest commit that touched what this route declares.
+
+    `startup_timeout` in seconds is the version's own; the policy's, where given, goes before it.
+    """
 
     release: Release
     policy: PolicyFields
@@ -81,6 +85,7 @@ class Desired:
     replicas: int = 1
     hold: bool = False
     approvals: tuple[str, ...] = ()
+    startup_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,15 @@ class Rejection:
 class Candidate:
     """The release on trial. Times in epoch seconds; `clock` is the evidence time of the present step in seconds.
 
-    `step` is the index into `steps` (-1 before the first). `phase` is what it does, or did before it was held;
-    `hold` says why it waits. `analysis` is the analysis's own serialisable state.
+    `step` is the index into the policy's steps (-1 before the first); `policy` is the one in force for that step. `phase`
+    is what it does; while it is `holding`, `resume_phase` is what it did and `hold` says why it waits. `analysis` is the
+    analysis's own serialisable state.
+
+    `touched` is the commit that asked for it, `asked` the newest that still does (an approval is a commit too).
+    `no_data_since` is the end of the last evidence. `waiting_since`: not ready since. `traffic_since`: first step begun.
+    `spent` and `requests` are evidence seconds and candidate requests of the whole rollout, for the policy's budget.
+    `holds` counts those of this step that evidence caused, `losses` how often its workload went down in this rollout;
+    `calm_since` is since when the cause of a hold was gone; `waived`: no_data's `pass` has set this step's requests aside.
     """
 
     release: Release
@@ -129,6 +141,22 @@ class Candidate:
     attempt: int = 0
     analysis: Mapping[str, Any] | None = None
     verdict: Verdict | None = None
+    asked: str = ""
+    startup_timeout: float = 60.0
+    validated: bool = False
+    waiting_since: float | None = None
+    traffic_since: float | None = None
+    spent: float = 0.0
+    requests: int = 0
+    holds: int = 0
+    losses: int = 0
+    calm_since: float | None = None
+    waived: bool = False
+
+    @property
+    def doing(self) -> Phase:
+        """The phase, or the one that it goes back to when its hold ends."""
+        return self.resume_phase if self.phase is Phase.HOLDING and self.resume_phase else self.phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +174,10 @@ class GitDuty:
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """One route, whole. `promoted` newest first, the stable release included."""
+    """One route, whole. `promoted` newest first, the stable release included.
+
+    `degraded` says why the stable release cannot serve. `skipped` names the rejected request that was told as such.
+    """
 
     route: str
     stable: Release | None = None
@@ -161,7 +192,10 @@ class RouteState:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a route, for the journal, the status and the alert."""
+    """One thing that happened to a route, for the journal, the status and the alert.
+
+    `release` is its short id. `weights`: percent of the traffic that no segment matches, by short id, zeros left out.
+    """
 
     at: float
     route: str
@@ -182,6 +216,8 @@ class Seen:
     `desired` None: nothing could be read, so nothing changes. `ready`: by workload digest, missing means cold;
     `why`: the reason of a failed workload. `batches`: closed ones since the last pass, in order; `open` the running one.
     `source_up` False: the record could not be read. `validation`: by release digest, '' passed, text the reason it failed.
+    `read_to`: the record has been read up to then, None up to now; so a restarted controller takes no unread time for
+    silence. `awake_since`: when this controller began to look (epoch seconds).
     """
 
     desired: Desired | None
@@ -191,6 +227,8 @@ class Seen:
     open: tuple[Batch, ...] = ()
     source_up: bool = True
     validation: Mapping[str, str] = field(default_factory=dict)
+    read_to: float | None = None
+    awake_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,106 @@
+"""Batches into the candidate's clock, counters and analysis; the verdict out of it. A breach ends the candidate here.
+
+Neighbours: analysis/judge.py decides, finish.py rejects, holding.py and progress.py go by what stands here afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from tidegate.analysis.judge import Analysis, absorb, begin, verdict
+from tidegate.analysis.model import Batch, Result, Verdict
+from tidegate.rollout.finish import reject
+from tidegate.rollout.state import Candidate, Hold
+from tidegate.rollout.turn import Turn
+from tidegate.spec.policy import PolicyFields
+
+COUNTS: Final = frozenset({None, Hold.NO_DATA, Hold.SOURCE_DOWN, Hold.TOO_FEW, Hold.INCONCLUSIVE})
+"""The holds in which evidence still counts towards the step: what arrives is what was waited for."""
+SPENDS: Final = COUNTS | {Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING, Hold.NOT_READY}
+"""The holds that use up the policy's budget: all but those in which a person is waited for."""
+
+
+def gather(turn: Turn) -> None:
+    """Take in the closed batches since the first step began; reject the candidate when the verdict is `fail`.
+
+    The open batches are looked at too, for guardrails that may act on one. Before the first step nothing counts.
+    """
+    candidate = turn.candidate
+    if candidate.step < 0 or candidate.traffic_since is None:
+        return
+    fresh = [
+        b
+        for b in turn.seen.batches
+        if b.complete and b.id > candidate.last_batch and b.start >= candidate.traffic_since
+    ]
+    if fresh:
+        _count(turn, candidate, fresh)
+    _judge(turn, turn.candidate, fresh)
+
+
+def same_test(one: PolicyFields, other: PolicyFields) -> bool:
+    """Whether two policies judge alike, so that one analysis may go on under the other."""
+    return one.guardrails == other.guardrails and one.confidence == other.confidence
+
+
+def is_evidence(batch: Batch) -> bool:
+    """Whether a batch says something about the candidate: traffic in a part in which it has a share.
+
+    A window in which chance sent all of a part's few requests to stable counts: the share was offered.
+    """
+    offered = batch.share > 0 if batch.share is not None else batch.candidate.requests > 0
+    return offered and batch.candidate.requests + batch.stable.requests > 0
+
+
+def covered(batches: Iterable[Batch], since: float) -> float:
+    """Seconds after `since` in which there was evidence. Batches of several segments over one window count once."""
+    total, reached = 0.0, since
+    for batch in sorted((b for b in batches if is_evidence(b)), key=lambda b: (b.start, b.end)):
+        total += max(0.0, batch.end - max(batch.start, reached))
+        reached = max(reached, batch.end)
+    return total
+
+
+def _count(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
+    seconds = covered(fresh, candidate.step_started_at)
+    everything = sum(b.candidate.requests for b in fresh)
+    requests = sum(b.candidate.requests for b in fresh if b.start >= candidate.step_started_at)
+    counts, spends = candidate.hold in COUNTS, candidate.hold in SPENDS
+    ends = [b.end for b in fresh if is_evidence(b)]
+    turn.update(
+        last_batch=max(b.id for b in fresh),
+        clock=candidate.clock + (seconds if counts else 0.0),
+        step_requests=candidate.step_requests + (requests if counts else 0),
+        spent=candidate.spent + (seconds if spends else 0.0),
+        requests=candidate.requests + (everything if spends else 0),
+        no_data_since=max([candidate.no_data_since or candidate.step_started_at, *ends]),
+    )
+
+
+def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
+    analysis = _analysis(candidate)
+    warm = (candidate.traffic_since or 0.0) + candidate.policy.warm_up
+    judged = [b for b in fresh if b.start >= warm]
+    for batch in judged:
+        analysis = absorb(analysis, batch)
+    if judged:
+        said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
+        turn.update(analysis=analysis.to_doc(), verdict=said)
+    elif turn.seen.open and any(g.immediate for g in candidate.policy.guardrails):
+        said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
+    else:
+        return
+    if said.result is Result.FAIL:
+        turn.update(verdict=said)
+        reject(turn, _sentence(said))
+
+
+def _analysis(candidate: Candidate) -> Analysis:
+    if candidate.analysis is None:
+        return begin(candidate.policy.guardrails, candidate.policy.confidence, attempt=candidate.attempt)
+    return Analysis.from_doc(candidate.analysis)
+
+
+def _sentence(said: Verdict) -> str:
+    return said.sentence

@@ -1,0 +1,108 @@
+"""How a candidate ends: promoted, rolled back or superseded; and what stays hot, remembered and owed to git after it.
+
+Neighbours: intake.py, prepare.py and progress.py decide on the end; the engine fulfils the duties. DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidegate.rollout.state import Candidate, EventKind, GitDuty, Phase, Rejection, RouteState, Standby
+from tidegate.rollout.turn import Turn
+from tidegate.spec.release import Release
+from tidegate.spec.units import format_duration
+
+REMEMBERED = 100
+"""Promotions and rejections that a route keeps."""
+
+
+def promote(turn: Turn, reason: str) -> None:
+    """The candidate becomes the stable release, the old one a hot standby. A `fast` one says so by its event."""
+    kind = EventKind.FAST_ROLLBACK if turn.candidate.fast else EventKind.PROMOTED
+    old = turn.state.stable
+    ended = turn.end(Phase.PROMOTED)
+    install(turn, ended.release, ended.touched, ended.policy.standby, reason)
+    turn.tell(kind, ended.release, reason, phase=Phase.PROMOTED, of=ended)
+    release_standbys(turn, old)
+
+
+def install(turn: Turn, release: Release, commit: str, standby: float, reason: str) -> None:
+    """Make `release` the stable one, remember it, and owe git the note. `standby` in seconds, for the one before."""
+    state = turn.state
+    kept = tuple(s for s in state.standby if s.release.digest != release.digest)
+    if state.stable is not None and standby > 0:
+        kept = (Standby(state.stable, turn.now + standby), *(s for s in kept if s.release != state.stable))
+    duty = GitDuty(_duty_id("promote", release, commit, turn.now), "promote", release, commit, reason)
+    turn.set(
+        stable=release,
+        standby=kept,
+        promoted=(release, *(r for r in state.promoted if r.digest != release.digest))[:REMEMBERED],
+        rejected=tuple(r for r in state.rejected if r.digest != release.digest),
+        duties=(*state.duties, duty),
+        degraded=None,
+        skipped=None,
+    )
+
+
+def release_standbys(turn: Turn, newest: Release | None = None) -> None:
+    """Let go of standbys whose time is over, and of older ones: a route keeps one, and what costs no container more.
+
+    `newest`: the release that has just become a standby.
+    """
+    state, kept = turn.state, list[Standby]()
+    free = {state.stable.workload} if state.stable is not None else set()
+    for standby in state.standby:
+        extra = any(s.release.workload not in free for s in kept)
+        shares = standby.release.workload in free | {s.release.workload for s in kept}
+        if turn.now >= standby.until:
+            reason = "its standby time is over"
+        elif extra and not shares:
+            reason = f"{newest.label} took its place" if newest is not None else "a newer release took its place"
+        else:
+            kept.append(standby)
+            continue
+        turn.set(standby=tuple(s for s in turn.state.standby if s is not standby))
+        turn.tell(EventKind.STANDBY_RELEASED, standby.release, reason)
+
+
+def reject(turn: Turn, reason: str) -> None:
+    """The candidate loses its weight now; the release and the commit that asks for it are remembered; git is owed a revert."""
+    asked = turn.candidate
+    rejection = Rejection(asked.release.digest, asked.asked or asked.touched, reason, turn.now)
+    duty = GitDuty(
+        _duty_id("revert", asked.release, asked.touched, turn.now),
+        "revert",
+        asked.release,
+        asked.touched,
+        reason,
+        good=turn.state.stable,
+        mode=asked.policy.rollback.git,
+    )
+    ended = turn.end(
+        Phase.ROLLED_BACK,
+        rejected=(*turn.state.rejected, rejection)[-REMEMBERED:],
+        duties=(*turn.state.duties, duty),
+        skipped=None,
+    )
+    turn.tell(EventKind.ROLLED_BACK, ended.release, reason, phase=Phase.ROLLED_BACK, of=ended)
+
+
+def supersede(turn: Turn, reason: str) -> Candidate:
+    """The candidate loses its weight now, and nothing is held against it. Returns it as it was."""
+    ended = turn.end(Phase.SUPERSEDED)
+    turn.tell(EventKind.SUPERSEDED, ended.release, reason, phase=Phase.SUPERSEDED, of=ended)
+    return ended
+
+
+def fulfilled(state: RouteState, duty_id: str) -> RouteState:
+    """The state once git has been told: without that duty."""
+    return replace(state, duties=tuple(duty for duty in state.duties if duty.id != duty_id))
+
+
+def standby_text(seconds: float) -> str:
+    """How long the release before stays hot, in words."""
+    return f"the one before stays hot for {format_duration(seconds)}" if seconds > 0 else "the one before is let go"
+
+
+def _duty_id(kind: str, release: Release, commit: str, now: float) -> str:
+    return f"{kind}-{release.id}-{commit[:12]}-{round(now * 1000)}"

@@ -1,0 +1,131 @@
+"""What keeps a candidate from going on, judged anew in each pass: a person, its workload, silence, a broken world.
+
+A hold keeps the weights. Causes that evidence gives last until it was calm for a while, longer each time in one step.
+Neighbours: progress.py adds what the step itself still waits for, and applies the outcome. DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tidegate.analysis.model import Result
+from tidegate.rollout.finish import reject
+from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
+from tidegate.rollout.turn import Turn
+from tidegate.spec.units import format_duration
+
+SILENT: Final = frozenset({Hold.NO_DATA, Hold.SOURCE_DOWN})
+BROKEN: Final = frozenset({Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING})
+PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED})
+CALM_BATCHES: Final = 3
+FLAPS: Final = 3
+
+
+class Wait(NamedTuple):
+    """Why a candidate waits: the cause, and the sentence for people."""
+
+    cause: Hold
+    reason: str
+
+
+def cause(turn: Turn) -> Wait | None:
+    """The first cause to hold that stands now, None when nothing does. May reject, when the policy's patience is over."""
+    candidate = turn.candidate
+    if turn.held_by_hand:
+        return Wait(Hold.MANUAL, "hold: true in git; take it out to go on")
+    if candidate.step < 0:
+        return None
+    if not turn.ready(candidate.release):
+        why = turn.seen.why.get(candidate.release.workload) or f"its workload is {turn.readiness(candidate.release)}"
+        return Wait(Hold.NOT_READY, f"{candidate.release.label} is not ready: {why}")
+    return _silence(turn, candidate) or _broken(turn, candidate)
+
+
+def settle(turn: Turn, wait: Wait | None) -> None:
+    """Hold, go on holding for another cause, or resume; each told once."""
+    candidate = turn.candidate
+    if wait is None:
+        if candidate.phase is Phase.HOLDING:
+            resume(turn)
+        return
+    if candidate.hold is wait.cause:
+        return
+    turn.move(
+        Phase.HOLDING,
+        hold=wait.cause,
+        hold_since=turn.now,
+        hold_reason=wait.reason,
+        resume_phase=candidate.doing,
+        calm_since=None,
+        holds=candidate.holds + (wait.cause in SILENT | BROKEN),
+    )
+    turn.tell(EventKind.HELD, candidate.release, wait.reason)
+
+
+def resume(turn: Turn) -> None:
+    """End the hold; told with its cause and how long it was."""
+    candidate = turn.candidate
+    held = format_duration(round(turn.now - candidate.hold_since))
+    since = candidate.no_data_since
+    turn.move(
+        candidate.doing,
+        hold=None,
+        hold_since=0.0,
+        hold_reason="",
+        resume_phase=None,
+        calm_since=None,
+        waiting_since=None,
+        no_data_since=max(since, turn.now) if since is not None else None,
+    )
+    turn.tell(EventKind.RESUMED, candidate.release, f"held for {held} ({candidate.hold}), goes on")
+
+
+def patience(candidate: Candidate) -> float:
+    """Seconds of silence that are borne before a hold, and of calm that end one; doubled with each hold of a step."""
+    counted = candidate.holds - (candidate.hold in SILENT | BROKEN)
+    return float(CALM_BATCHES * candidate.policy.batch * 2 ** min(max(counted, 0), 10))
+
+
+def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
+    """No evidence: hold, then what the policy says. A dead source alone takes nothing back that no policy wrote down."""
+    if candidate.hold in PERSON or candidate.no_data_since is None:
+        return None
+    seen, policy = turn.seen, candidate.policy.no_data
+    until = turn.now if seen.read_to is None or not seen.source_up else min(seen.read_to, turn.now)
+    silent = until - candidate.no_data_since
+    if silent < patience(candidate):
+        return None
+    held = candidate.hold in SILENT
+    down = candidate.hold is Hold.SOURCE_DOWN if held else not seen.source_up
+    patient = not held or until - candidate.hold_since < policy.duration
+    action, written = (policy.action, "action") if patient else (policy.then, "then")
+    what = "the metric source is down" if down else "no requests to judge it by"
+    if action == "rollback" and (not down or written in policy.model_fields_set):
+        reject(turn, f"{what} for {format_duration(round(silent))}, and the policy's no_data says rollback")
+        return None
+    if action == "pass" or candidate.waived:
+        turn.update(clock=candidate.clock + silent, waived=True, no_data_since=until, spent=candidate.spent + silent)
+        return None
+    cause = Hold.SOURCE_DOWN if down else Hold.NO_DATA
+    return Wait(cause, f"{what} for {format_duration(round(silent))}: the step's clock stands still")
+
+
+def _broken(turn: Turn, candidate: Candidate) -> Wait | None:
+    """Both arms broken, or an invalid comparison: hold until it was calm for long enough."""
+    said = candidate.verdict
+    if said is not None and said.result in (Result.BOTH_ARMS, Result.INVALID):
+        if candidate.calm_since is not None:
+            turn.update(calm_since=None)
+        if candidate.hold in BROKEN and candidate.hold is not None:
+            return Wait(candidate.hold, candidate.hold_reason)
+        if candidate.holds >= FLAPS:
+            return Wait(Hold.FLAPPING, f"held {candidate.holds + 1} times in this step: {said.sentence}")
+        return Wait(Hold.BOTH_ARMS if said.result is Result.BOTH_ARMS else Hold.INVALID, said.sentence)
+    if candidate.hold not in BROKEN or candidate.hold is None:
+        return None
+    reached = candidate.no_data_since or turn.now
+    if candidate.calm_since is None:
+        turn.update(calm_since=reached)
+    elif reached - candidate.calm_since >= patience(candidate):
+        return None
+    return Wait(candidate.hold, candidate.hold_reason)

@@ -1,0 +1,34 @@
+"""The state machine of a route: `advance` takes the state and what was seen, and gives the next state and its events.
+
+Pure, and level-triggered: same inputs, same outputs; the state is all there is, so a restart at any instant goes on.
+Neighbours: the engine calls this for each route in each pass; one module a concern below. DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tidegate.rollout.evidence import gather
+from tidegate.rollout.finish import fulfilled, release_standbys
+from tidegate.rollout.intake import intake
+from tidegate.rollout.prepare import prepare, validate, watch_stable
+from tidegate.rollout.progress import go_on
+from tidegate.rollout.state import Advance, RouteState, Seen
+from tidegate.rollout.turn import Turn
+
+__all__ = ["advance", "fulfilled"]
+
+_OF_THE_ROUTE: Final[tuple[Callable[[Turn], None], ...]] = (release_standbys, intake, watch_stable)
+_OF_THE_CANDIDATE: Final[tuple[Callable[[Turn], None], ...]] = (prepare, validate, gather, go_on)
+
+
+def advance(state: RouteState, seen: Seen, now: float) -> Advance:
+    """One pass over one route. `now` in epoch seconds. Raises InternalError on a transition that the table rules out."""
+    turn = Turn(state, seen, now)
+    for concern in _OF_THE_ROUTE:
+        concern(turn)
+    for concern in _OF_THE_CANDIDATE:
+        if turn.state.candidate is not None:
+            concern(turn)
+    return Advance(turn.state, tuple(turn.events))

@@ -1,0 +1,132 @@
+"""A candidate going forward: from its validation into the first step, from step to step, and to its promotion.
+
+Neighbours: steps.py says when a step is over, holding.py what holds, finish.py how it ends. DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from tidegate.analysis.model import Result
+from tidegate.rollout.evidence import same_test
+from tidegate.rollout.finish import promote, reject, standby_text
+from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
+from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
+from tidegate.rollout.steps import budget_used, following, missing_requests, path, present
+from tidegate.rollout.turn import Turn
+from tidegate.spec.policy import PolicyFields, Step
+from tidegate.spec.units import format_duration, format_share
+
+
+def go_on(turn: Turn) -> None:
+    """Hold, resume, begin the next step or promote: whichever the state of this pass asks for."""
+    wait = cause(turn)
+    if turn.state.candidate is None:
+        return
+    candidate = turn.candidate
+    if wait is not None and wait.cause in BROKEN:
+        used = budget_used(candidate)
+        if used and candidate.policy.budget is not None and candidate.policy.budget.then == "rollback":
+            reject(turn, f"{used}, and the policy's budget says rollback: {wait.reason}")
+            return
+    if wait is None and candidate.validated:
+        wait = _forward(turn, candidate)
+        if turn.state.candidate is None or turn.candidate.step != candidate.step:
+            return
+    settle(turn, wait)
+
+
+def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
+    """Begin the next step, or promote, when the present one is over; else what it waits for (None: its time)."""
+    step = present(candidate)
+    if step is not None:
+        if candidate.clock < step.duration:
+            return None
+        missing = missing_requests(candidate, step)
+        if missing:
+            total = candidate.step_requests + missing
+            wait = Wait(Hold.TOO_FEW, f"step '{step.name}': {candidate.step_requests} of {total} requests seen")
+            wait_or_none = _undecided(turn, candidate, wait)
+            if wait_or_none is not None or turn.state.candidate is None:
+                return wait_or_none
+    policy = _policy(turn, candidate)
+    index = following(candidate, policy)
+    if index is None:
+        return _promotion(turn, candidate)
+    return _begin(turn, candidate, policy, index)
+
+
+def _policy(turn: Turn, candidate: Candidate) -> PolicyFields:
+    """The policy that the next step begins under: git's newest."""
+    desired = turn.seen.desired
+    if desired is None or desired.release.digest != candidate.release.digest:
+        return candidate.policy
+    return desired.policy
+
+
+def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -> Wait | None:
+    step = path(policy, candidate.config_only)[index]
+    if step.shadow is not None:
+        return Wait(
+            Hold.UNSUPPORTED,
+            f"step '{step.name}' mirrors traffic, which this version of Tidegate cannot do yet: "
+            "take the step out of the policy to go on",
+        )
+    approvals = turn.seen.desired.approvals if turn.seen.desired is not None else ()
+    if step.approve == "manual" and step.name not in approvals:
+        return Wait(Hold.APPROVAL, f"step '{step.name}' waits for a person: add '{step.name}' to approvals")
+    if candidate.phase is Phase.HOLDING:
+        resume(turn)
+    keep = candidate.step < 0 or same_test(candidate.policy, policy)
+    turn.move(
+        Phase.SHIFTING,
+        step=index,
+        policy=policy,
+        step_started_at=turn.now,
+        clock=0.0,
+        step_requests=0,
+        holds=0,
+        waived=False,
+        no_data_since=turn.now,
+        traffic_since=candidate.traffic_since if candidate.traffic_since is not None else turn.now,
+        analysis=candidate.analysis if keep else None,
+        verdict=candidate.verdict if keep else None,
+    )
+    turn.tell(EventKind.STEP, candidate.release, _describe(step))
+    return None
+
+
+def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
+    """Promote when every margin is excluded; silence promotes nobody."""
+    said = candidate.verdict
+    open_margins = any(g.margin is not None for g in candidate.policy.guardrails)
+    shown = said.promotable and said.result is not Result.INCONCLUSIVE if said is not None else not open_margins
+    if not shown:
+        sentence = said.sentence if said is not None else "nothing was seen yet"
+        wait = Wait(Hold.INCONCLUSIVE, f"its steps are over, but it is not shown to be good enough yet: {sentence}")
+        wait_or_none = _undecided(turn, candidate, wait)
+        if wait_or_none is not None or turn.state.candidate is None:
+            return wait_or_none
+    sentence = said.sentence if said is not None else "all steps are over"
+    promote(turn, f"{sentence}; {standby_text(candidate.policy.standby)}")
+    return None
+
+
+def _undecided(turn: Turn, candidate: Candidate, wait: Wait) -> Wait | None:
+    """What the budget makes of a step that is over and has not shown enough: None lets it go on all the same."""
+    used, budget = budget_used(candidate), candidate.policy.budget
+    if not used or budget is None:
+        return wait
+    if budget.then == "promote":
+        return None
+    if budget.then == "rollback":
+        reject(turn, f"{used}, and the policy's budget says rollback: {wait.reason}")
+        return None
+    return Wait(Hold.INCONCLUSIVE, f"{used} and nothing is decided: {wait.reason}")
+
+
+def _describe(step: Step) -> str:
+    parts = [f"segments {', '.join(step.segments)}"] if step.segments else []
+    parts += [format_share(step.weight)] if step.weight is not None else []
+    parts += [f"{format_share(step.holdback)} held back"] if step.holdback else []
+    parts += [f"for {format_duration(step.duration)}"] if step.duration else []
+    parts += [f"at least {step.min_requests} requests"] if step.min_requests else []
+    return ", ".join(parts)
