@@ -29,11 +29,8 @@ def gather(turn: Turn) -> None:
     candidate = turn.candidate
     if candidate.step < 0 or candidate.traffic_since is None:
         return
-    fresh = [
-        b
-        for b in turn.seen.batches
-        if b.complete and b.id > candidate.last_batch and b.start >= candidate.traffic_since
-    ]
+    since, last = candidate.traffic_since, candidate.last_batch
+    fresh = [batch for batch in turn.seen.batches if batch.complete and batch.id > last and batch.start >= since]
     if fresh:
         _count(turn, candidate, fresh)
     _judge(turn, turn.candidate, fresh)

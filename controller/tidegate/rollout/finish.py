@@ -66,7 +66,7 @@ def release_standbys(turn: Turn, newest: Release | None = None) -> None:
 
 
 def reject(turn: Turn, reason: str) -> None:
-    """The candidate loses its weight now; the release and the commit that asks for it are remembered; git is owed a revert."""
+    """The candidate loses its weight now; it and the commit that asks for it are remembered; git is owed a revert."""
     asked = turn.candidate
     rejection = Rejection(asked.release.digest, asked.asked or asked.touched, reason, turn.now)
     duty = GitDuty(

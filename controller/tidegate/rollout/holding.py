@@ -29,7 +29,7 @@ class Wait(NamedTuple):
 
 
 def cause(turn: Turn) -> Wait | None:
-    """The first cause to hold that stands now, None when nothing does. May reject, when the policy's patience is over."""
+    """The first cause to hold that stands now, None when nothing does. May reject, when the policy's time is over."""
     candidate = turn.candidate
     if turn.held_by_hand:
         return Wait(Hold.MANUAL, "hold: true in git; take it out to go on")
@@ -87,7 +87,7 @@ def patience(candidate: Candidate) -> float:
 
 
 def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
-    """No evidence: hold, then what the policy says. A dead source alone takes nothing back that no policy wrote down."""
+    """No evidence: hold, then what the policy says. A dead source takes nothing back unless the policy wrote it down."""
     if candidate.hold in PERSON or candidate.no_data_since is None:
         return None
     seen, policy = turn.seen, candidate.policy.no_data

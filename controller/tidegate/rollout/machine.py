@@ -24,7 +24,7 @@ _OF_THE_CANDIDATE: Final[tuple[Callable[[Turn], None], ...]] = (prepare, validat
 
 
 def advance(state: RouteState, seen: Seen, now: float) -> Advance:
-    """One pass over one route. `now` in epoch seconds. Raises InternalError on a transition that the table rules out."""
+    """One pass over one route. `now` in epoch seconds. Raises InternalError on an illegal transition."""
     turn = Turn(state, seen, now)
     for concern in _OF_THE_ROUTE:
         concern(turn)

@@ -92,12 +92,8 @@ def _in_time(turn: Turn, candidate: Candidate, because: str) -> None:
     budget = candidate.policy.startup_timeout
     if budget is None:
         budget = candidate.startup_timeout
-    if candidate.waiting_since is not None and turn.readiness(candidate.release) is not Readiness.COLD:
-        since = candidate.waiting_since
-    else:
-        since, budget = (
-            max(candidate.waiting_since or candidate.started_at, turn.seen.awake_since),
-            max(COLD_BOUND, 10 * budget),
-        )
+    since = candidate.waiting_since or candidate.started_at
+    if candidate.waiting_since is None or turn.readiness(candidate.release) is Readiness.COLD:
+        since, budget = max(since, turn.seen.awake_since), max(COLD_BOUND, 10 * budget)
     if turn.now - since >= budget:
         reject(turn, f"not ready within its start-up budget of {format_duration(budget)}{because}")

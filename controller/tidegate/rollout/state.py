@@ -110,15 +110,15 @@ class Rejection:
 class Candidate:
     """The release on trial. Times in epoch seconds; `clock` is the evidence time of the present step in seconds.
 
-    `step` is the index into the policy's steps (-1 before the first); `policy` is the one in force for that step. `phase`
-    is what it does; while it is `holding`, `resume_phase` is what it did and `hold` says why it waits. `analysis` is the
-    analysis's own serialisable state.
+    `step` is the index into the policy's steps (-1 before the first); `policy` is the one in force for that step.
+    `phase` is what it does; while it is `holding`, `resume_phase` is what it did and `hold` says why it waits.
+    `analysis` is the analysis's own serialisable state.
 
     `touched` is the commit that asked for it, `asked` the newest that still does (an approval is a commit too).
-    `no_data_since` is the end of the last evidence. `waiting_since`: not ready since. `traffic_since`: first step begun.
-    `spent` and `requests` are evidence seconds and candidate requests of the whole rollout, for the policy's budget.
-    `holds` counts those of this step that evidence caused, `losses` how often its workload went down in this rollout;
-    `calm_since` is since when the cause of a hold was gone; `waived`: no_data's `pass` has set this step's requests aside.
+    `traffic_since`: the first step began. `no_data_since`: the last evidence ended. `waiting_since`: not ready since.
+    `spent` and `requests`: evidence seconds and candidate requests of the whole rollout, for the policy's budget.
+    `holds` counts those of this step that evidence caused, `losses` how often its workload went down.
+    `calm_since`: the cause of the hold was gone. `waived`: no_data's `pass` has set this step's requests aside.
     """
 
     release: Release
@@ -161,7 +161,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class GitDuty:
-    """Something git has yet to be told. Journaled with the state, so that no crash loses it. `kind`: revert or promote."""
+    """What git has yet to be told. Journaled with the state, so that no crash loses it. `kind`: revert or promote."""
 
     id: str
     kind: str
@@ -214,8 +214,8 @@ class Seen:
     """What the engine observed for one route in this pass.
 
     `desired` None: nothing could be read, so nothing changes. `ready`: by workload digest, missing means cold;
-    `why`: the reason of a failed workload. `batches`: closed ones since the last pass, in order; `open` the running one.
-    `source_up` False: the record could not be read. `validation`: by release digest, '' passed, text the reason it failed.
+    `why`: the reason of one that is not ready. `batches`: closed ones since the last pass, in order; `open` the running
+    ones. `source_up` False: the record could not be read. `validation`: by release digest, '' passed, else the reason.
     `read_to`: the record has been read up to then, None up to now; so a restarted controller takes no unread time for
     silence. `awake_since`: when this controller began to look (epoch seconds).
     """
