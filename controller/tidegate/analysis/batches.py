@@ -14,7 +14,9 @@ from typing import Any
 
 from tidegate.analysis.latency import add, histogram, pack, unpack
 from tidegate.analysis.model import Arm, Batch
-from tidegate.analysis.outcomes import ArmOf, is_error, score
+from tidegate.analysis.outcomes import ArmOf, by_release, by_role, is_error, score
+
+__all__ = ["Batcher", "by_release", "by_role", "evidence", "is_error"]
 
 Shares = dict[str | None, float | None]
 

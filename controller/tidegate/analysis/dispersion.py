@@ -1,6 +1,6 @@
 """The dispersion guard: errors come in bursts, and evidence that counts each of them as independent is overstated.
 
-Neighbours: guards.py divides every log LR by the phi of the batch before (E^(1/phi) keeps its mean at most 1, phi >= 1).
+Neighbours: guards.py divides every log LR by the phi of the batch before (E^(1/phi) has a mean of at most 1 too).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _FORGET = 1 - 1 / 64
 class Dispersion:
     """phi >= 1 from the stable release's past batches: `sum (p_t - p_t-1)^2 / sum p (1 - p) (1/n_t + 1/n_t-1)`.
 
-    p is pooled over each pair of neighbours, and a pair weighs less the older it is (half after 44 batches): one jump of
-    the whole world's error rate then does not dull the guardrail for the rest of the rollout. `start` is phi until 20
-    batches were seen.
+    p is pooled over each pair of neighbours, and a pair weighs less the older it is (half after 44 batches): one jump
+    of the whole world's error rate then does not dull the guardrail for the rest of the rollout. `start` is phi until
+    20 batches were seen.
     """
 
     start: float = 2.0
@@ -48,9 +48,7 @@ class Dispersion:
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values."""
-        return {
-            "start": self.start, "batches": self.batches, "top": self.top, "bottom": self.bottom, "n": self.n, "s": self.s,
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in ("start", "batches", "top", "bottom", "n", "s")}
 
     @classmethod
     def from_doc(cls, doc: dict[str, Any]) -> Dispersion:

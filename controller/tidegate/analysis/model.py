@@ -26,8 +26,8 @@ class Result(StrEnum):
 class Arm:
     """One arm's outcomes in one batch: requests, errors, latencies in the cells of `latency.BUCKETS`, scores by metric.
 
-    `latency` is what `latency.histogram` gives, or empty; it may hold fewer than `requests`. A score is in [0, 1]; NaN or
-    anything outside is an invalid output (scores.py).
+    `latency` is what `latency.histogram` gives, or empty; it may hold fewer than `requests`. A score is in [0, 1]; NaN
+    or anything outside is an invalid output (scores.py).
     """
 
     requests: int = 0

@@ -1,4 +1,4 @@
-"""One arm against a fixed rate: does more (or, for promotion, less) than a share q of the candidate's requests go wrong?
+"""One arm against a fixed rate: do more (for promotion: fewer) than a share q of the candidate's requests go wrong?
 
 Neighbours: guards.py uses it for absolute limits and, without a concurrent baseline, against the record.
 Source: a truncated beta mixture (ANALYSIS.md); the truncation keeps the mean at most 1 for every rate within the limit.
@@ -39,7 +39,7 @@ def _log_upper(q: float, a: float, b: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function I_x(a, b) far in its tail (Lentz's method, DLMF 8.17.22)."""
+    """The continued fraction of the incomplete beta function I_x(a, b), far in its tail (Lentz; DLMF 8.17.22)."""
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, 10_000):
