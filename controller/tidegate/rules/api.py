@@ -1,0 +1,46 @@
+"""The validator for the other rooms: the engine, `plan` and the CLI. Nothing here prints or reads a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidegate.rules.context import Context
+from tidegate.rules.engine import run
+from tidegate.rules.finding import Finding
+from tidegate.spec.declared import Declared, load
+from tidegate.spec.layout import place
+
+__all__ = ["Finding", "blocking", "validate_declared", "validate_files"]
+
+
+def validate_files(files: Mapping[str, bytes], environment: str | None = "production") -> list[Finding]:
+    """All findings for the files of one commit, by path relative to its root, as a controller of `environment` sees it.
+
+    With None, the deployments of every environment are judged.
+    """
+    return validate_declared(load(files, environment), files)
+
+
+def validate_declared(declared: Declared, files: Mapping[str, bytes]) -> list[Finding]:
+    """The same for what `load` has made of these files already."""
+    return run(Context(declared, files))
+
+
+def blocking(findings: Iterable[Finding], declared: Declared | None = None) -> dict[str | None, list[Finding]]:
+    """The errors by model: these models stay on their old state, the others go on.
+
+    A policy's errors belong to every model that uses the policy, as far as `declared` is given and says so.
+    Under None stands what belongs to no model: tidegate.yaml, governance, a policy that nobody is known to use.
+    """
+    context = Context(declared or Declared(), {})
+    errors: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity != "error":
+            continue
+        found = place(finding.path)
+        models: list[str | None] = [found.model] if found is not None else [None]
+        if found is not None and found.kind == "RolloutPolicy":
+            models = [model.name for model in context.users(found.name)] or [None]
+        for model in models:
+            errors.setdefault(model, []).append(finding)
+    return errors

@@ -1,0 +1,1 @@
+"""One module a rule: its docstring is its manual page, its examples are its tests. registry.py lists them."""

@@ -1,0 +1,45 @@
+"""The sha256 of an artifact or adapter must be one that a file can have.
+
+It is checked before the file is used, so a placeholder of zeros could only ever fail, at the worst moment.
+`sha256sum FILE` prints the right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate.rules.context import Context
+from tidegate.rules.finding import Finding
+from tidegate.rules.pins import digest_floats
+from tidegate.rules.rule import Example, Rule
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Judge the digests of artifacts and adapters."""
+    for _, version in context.versions():
+        value = version.value
+        asked: list[tuple[tuple[str | int, ...], str]] = []
+        asked += [(("artifact", "sha256"), value.artifact.sha256)] if value.artifact is not None else []
+        asked += [(("adapters", i, "sha256"), adapter.sha256) for i, adapter in enumerate(value.adapters)]
+        for loc, sha256 in asked:
+            why = digest_floats(sha256)
+            if why is not None:
+                message = f"the digest names no file: {why}"
+                yield RULE.finding(version, loc, message, "write what 'sha256sum' prints for the file")
+
+
+_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_PATH = "models/digits/versions/2.0.0.yaml"
+
+RULE = Rule(
+    id="artifact-digest",
+    severity="error",
+    since="0.1.0",
+    manual=__doc__ or "",
+    check=check,
+    bad=(
+        Example(_PATH, "0" * 64, _SHA256),
+        Example(_PATH, f'adapters: [{{name: b, uri: "file:///b", sha256: "{"0" * 64}"}}]\nruntime:', "runtime:"),
+    ),
+    good=(Example(_PATH, _SHA256[::-1], _SHA256),),
+)

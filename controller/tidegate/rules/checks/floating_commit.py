@@ -1,0 +1,43 @@
+"""A commit must be named in full: 40 or 64 lower-case hex digits.
+
+Short hashes become ambiguous as a repository grows; branches and tags move. `git rev-parse REF` prints the full commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate.rules.context import Context
+from tidegate.rules.finding import Finding
+from tidegate.rules.pins import commit_floats
+from tidegate.rules.rule import Example, Rule
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Judge `code.commit` and `preprocessing.commit` of every version."""
+    for _, version in context.versions():
+        for field, part in (("code", version.value.code), ("preprocessing", version.value.preprocessing)):
+            why = commit_floats(part.commit) if part is not None else None
+            if why is not None and part is not None:
+                message = f"'{part.commit}' is not a full commit: {why}"
+                yield RULE.finding(
+                    version, (field, "commit"), message, f"write what 'git rev-parse {part.commit}' prints"
+                )
+
+
+_COMMIT = "6cb5bdfd0bf15f484881fb9f1ab6d7c840fddde9"
+_PATH = "models/digits/versions/2.0.0.yaml"
+
+RULE = Rule(
+    id="floating-commit",
+    severity="error",
+    since="0.1.0",
+    manual=__doc__ or "",
+    check=check,
+    bad=(
+        Example(_PATH, "main", _COMMIT),
+        Example(_PATH, "6cb5bdf", _COMMIT),
+        Example(_PATH, "v2.0.0", _COMMIT),
+    ),
+    good=(Example(_PATH, _COMMIT[::-1], _COMMIT),),
+)

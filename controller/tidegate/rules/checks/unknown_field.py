@@ -1,0 +1,15 @@
+"""A field must be one that the kind knows.
+
+A misspelt `min_request:` would otherwise be a limit that is silently not there.
+"""
+
+from __future__ import annotations
+
+from tidegate.rules.rule import Example, unreadable
+
+RULE = unreadable(
+    "unknown-field",
+    __doc__,
+    bad=(Example("models/digits/deployment.yaml", "replica: 2", "replicas: 2"),),
+    good=(Example("models/digits/deployment.yaml", "replicas: 3", "replicas: 2"),),
+)

@@ -1,0 +1,49 @@
+"""A guardrail on the gateway's record may only use a metric that is in it: `error_rate` or `latency_pNN_ms`.
+
+NN is a quantile from 50 to 99, or 999 for the last in a thousand. Every other metric needs a `source` that knows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tidegate.rules.context import Context
+from tidegate.rules.finding import Finding
+from tidegate.rules.rule import Example, Rule
+from tidegate.spec.vocabulary import similar
+
+_KNOWN = re.compile(r"error_rate|latency_p([5-9][0-9]|999)_ms")
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Judge the metric of every guardrail whose source is the gateway."""
+    for policy in context.policies():
+        for field, guardrails in (("guardrails", policy.value.guardrails), ("watch", policy.value.watch)):
+            for index, guardrail in enumerate(guardrails):
+                if guardrail.source == "gateway" and not _KNOWN.fullmatch(guardrail.metric):
+                    close = similar(
+                        guardrail.metric, ("error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
+                    )
+                    message = f"the gateway's record has no metric '{guardrail.metric}'"
+                    fix = (
+                        f"did you mean '{close}'?"
+                        if close
+                        else "use error_rate or latency_pNN_ms, or name its 'source'"
+                    )
+                    yield RULE.finding(policy, (field, index, "metric"), message, fix)
+
+
+RULE = Rule(
+    id="unknown-metric",
+    severity="error",
+    since="0.1.0",
+    manual=__doc__ or "",
+    check=check,
+    bad=(
+        Example("policies/progressive.yaml", "metric: latency_p95,", "metric: latency_p95_ms,"),
+        Example("policies/progressive.yaml", "metric: groundedness,", "metric: latency_p95_ms,"),
+        Example("policies/progressive.yaml", "watch: [{metric: errors, max: 0.1}]\nstandby: 72h", "standby: 72h"),
+    ),
+    good=(Example("policies/progressive.yaml", "metric: latency_p999_ms,", "metric: latency_p95_ms,"),),
+)

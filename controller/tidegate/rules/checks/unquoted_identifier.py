@@ -1,0 +1,16 @@
+"""A version, digest or commit must be text, and so it must be in quotes where it looks like a number.
+
+YAML reads `version: 1.10` as 1.1 and `commit: 123e4567` as infinity: another release than the one that was reviewed.
+It is judged by the text in the file, before any conversion.
+"""
+
+from __future__ import annotations
+
+from tidegate.rules.rule import Example, unreadable
+
+RULE = unreadable(
+    "unquoted-identifier",
+    __doc__,
+    bad=(Example("models/digits/deployment.yaml", "version: 2.0", 'version: "2.0.0"'),),
+    good=(Example("models/digits/deployment.yaml", 'version: "1.0.0"', 'version: "2.0.0"'),),
+)

@@ -1,0 +1,16 @@
+"""A file must declare the kind that its folder is for.
+
+`models/<model>/model.yaml` is a Model, `versions/` holds ModelVersion, `configs/` InferenceConfig, `deployment.yaml`
+and `deployments/<environment>.yaml` a Deployment, `policies/` RolloutPolicy, `policies/governance.yaml` Governance, and
+`tidegate.yaml` a Controller.
+"""
+
+from __future__ import annotations
+
+from tidegate.rules.rule import Example, unreadable
+
+RULE = unreadable(
+    "wrong-kind",
+    __doc__,
+    bad=(Example("models/digits/deployment.yaml", "kind: Model\n", "kind: Deployment\n"),),
+)

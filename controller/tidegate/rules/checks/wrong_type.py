@@ -1,0 +1,15 @@
+"""A value must have the type of its field: text, a number, true or false, a list, a mapping.
+
+`yes` and `on` are text in YAML 1.2, so a flag takes only `true` or `false`.
+"""
+
+from __future__ import annotations
+
+from tidegate.rules.rule import Example, unreadable
+
+RULE = unreadable(
+    "wrong-type",
+    __doc__,
+    bad=(Example("models/digits/deployment.yaml", 'replicas: "2"', "replicas: 2"),),
+    good=(Example("models/digits/deployment.yaml", "replicas: 3", "replicas: 2"),),
+)

@@ -1,0 +1,16 @@
+"""A value must be one that the field allows.
+
+Durations carry a unit (`30m`), shares are percentages (`5%`), sizes have one too (`512Mi`), names are lower-case
+letters, digits and dashes, and some fields take one of a few words.
+"""
+
+from __future__ import annotations
+
+from tidegate.rules.rule import Example, unreadable
+
+RULE = unreadable(
+    "wrong-value",
+    __doc__,
+    bad=(Example("policies/progressive.yaml", "weight: 5", "weight: 5%"),),
+    good=(Example("policies/progressive.yaml", "weight: 6%", "weight: 5%"),),
+)
