@@ -29,9 +29,11 @@ def promote(turn: Turn, reason: str) -> None:
 def install(turn: Turn, release: Release, commit: str, standby: float, reason: str) -> None:
     """Make `release` the stable one, remember it, and owe git the note. `standby` in seconds, for the one before."""
     state = turn.state
-    kept = tuple(s for s in state.standby if s.release.digest != release.digest)
-    if state.stable is not None and standby > 0:
-        kept = (Standby(state.stable, turn.now + standby), *(s for s in kept if s.release != state.stable))
+    old = state.stable
+    gone = {release.digest} | ({old.digest} if old is not None else set())
+    kept = tuple(s for s in state.standby if s.release.digest not in gone)
+    if old is not None and standby > 0:
+        kept = (Standby(old, turn.now + standby), *kept)
     duty = GitDuty(_duty_id("promote", release, commit, turn.now), "promote", release, commit, reason)
     turn.set(
         stable=release,

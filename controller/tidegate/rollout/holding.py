@@ -87,7 +87,7 @@ def patience(candidate: Candidate) -> float:
 
 
 def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
-    """No evidence: hold, then what the policy says. A dead source takes nothing back unless the policy wrote it down."""
+    """No evidence: hold, then what the policy says. A dead source takes nothing back unless the policy says so."""
     if candidate.hold in PERSON or candidate.no_data_since is None:
         return None
     seen, policy = turn.seen, candidate.policy.no_data

@@ -54,7 +54,7 @@ class Traffic:
 
 
 def declared_share(candidate: Candidate | None) -> tuple[float, dict[str, float]]:
-    """What the present step gives the candidate, in [0, 1]: of the rest of the traffic, and of each segment it names."""
+    """The candidate's share by its present step, in [0, 1]: of the rest of the traffic, and of the segments it names."""
     if candidate is None or candidate.step < 0:
         return 0.0, {}
     steps = path(candidate.policy, candidate.config_only)
