@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from tidegate.analysis.model import Result
 from tidegate.rollout.finish import reject
 from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
+from tidegate.rollout.steps import startup_budget
 from tidegate.rollout.turn import Turn
 from tidegate.spec.units import format_duration
 
@@ -34,7 +35,7 @@ def cause(turn: Turn) -> Wait | None:
     if turn.held_by_hand:
         return Wait(Hold.MANUAL, "hold: true in git; take it out to go on")
     if candidate.step < 0:
-        return None
+        return _baseline(turn, candidate)
     if not turn.ready(candidate.release):
         why = turn.seen.why.get(candidate.release.workload) or f"its workload is {turn.readiness(candidate.release)}"
         return Wait(Hold.NOT_READY, f"{candidate.release.label} is not ready: {why}")
@@ -84,6 +85,18 @@ def patience(candidate: Candidate) -> float:
     """Seconds of silence that are borne before a hold, and of calm that end one; doubled with each hold of a step."""
     counted = candidate.holds - (candidate.hold in SILENT | BROKEN)
     return float(CALM_BATCHES * candidate.policy.batch * 2 ** min(max(counted, 0), 10))
+
+
+def _baseline(turn: Turn, candidate: Candidate) -> Wait | None:
+    """Before the first step: a stable release that is still starting (a rebuilt host) is given its time to."""
+    stable = turn.state.stable
+    if not candidate.validated or stable is None or turn.ready(stable):
+        return None
+    if any(turn.ready(standby.release) for standby in turn.state.standby):
+        return None
+    if candidate.hold is Hold.NOT_READY and turn.now - candidate.hold_since >= startup_budget(candidate):
+        return None
+    return Wait(Hold.NOT_READY, f"the stable release {stable.label} is not ready: there is nothing to compare with")
 
 
 def _silence(turn: Turn, candidate: Candidate) -> Wait | None:

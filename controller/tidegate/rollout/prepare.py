@@ -9,6 +9,7 @@ from typing import Final
 
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.state import Candidate, EventKind, Phase, Readiness
+from tidegate.rollout.steps import startup_budget
 from tidegate.rollout.turn import Turn
 from tidegate.spec.units import format_duration
 
@@ -89,9 +90,7 @@ def _not_ready(turn: Turn, candidate: Candidate) -> None:
 
 
 def _in_time(turn: Turn, candidate: Candidate, because: str) -> None:
-    budget = candidate.policy.startup_timeout
-    if budget is None:
-        budget = candidate.startup_timeout
+    budget = startup_budget(candidate)
     since = candidate.waiting_since or candidate.started_at
     if candidate.waiting_since is None or turn.readiness(candidate.release) is Readiness.COLD:
         since, budget = max(since, turn.seen.awake_since), max(COLD_BOUND, 10 * budget)

@@ -55,3 +55,9 @@ def budget_used(candidate: Candidate) -> str:
     if budget.requests is not None and candidate.requests >= budget.requests:
         return f"the budget of {budget.requests} requests is used up"
     return ""
+
+
+def startup_budget(candidate: Candidate) -> float:
+    """Seconds that a workload may take from its start to its readiness: the policy's, else the version's own."""
+    budget = candidate.policy.startup_timeout
+    return budget if budget is not None else candidate.startup_timeout

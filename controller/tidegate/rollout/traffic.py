@@ -54,7 +54,7 @@ class Traffic:
 
 
 def declared_share(candidate: Candidate | None) -> tuple[float, dict[str, float]]:
-    """The candidate's share by its present step, in [0, 1]: of the rest of the traffic, and of the segments it names."""
+    """The candidate's share by its present step, in [0, 1]: of the segments that it names, and of the rest."""
     if candidate is None or candidate.step < 0:
         return 0.0, {}
     steps = path(candidate.policy, candidate.config_only)
@@ -67,7 +67,7 @@ def traffic(state: RouteState, ready: Mapping[str, Readiness]) -> Traffic:
     """The split that the state asks for among what is ready (by workload digest).
 
     A candidate that is not ready gets nothing. When the stable release is not ready, a ready standby takes its place,
-    else a validated candidate takes all; with nothing ready at all the stable release keeps its share.
+    else a candidate that has begun its steps takes all; with nothing ready the stable release keeps its share.
     """
 
     def up(release: Release) -> bool:
@@ -83,7 +83,7 @@ def traffic(state: RouteState, ready: Mapping[str, Readiness]) -> Traffic:
         standby = next((s.release for s in state.standby if up(s.release) and s.release.digest not in taken), None)
         if standby is not None:
             base, role = standby, "standby"
-        elif candidate is not None and candidate.validated and up(candidate.release):
+        elif candidate is not None and candidate.step >= 0 and up(candidate.release):
             rest, segments = 1.0, {}
     theirs = round(rest * WHOLE)
     split = {name: round(share * WHOLE) for name, share in segments.items()}

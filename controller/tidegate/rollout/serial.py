@@ -67,7 +67,7 @@ def policy_to_doc(policy: PolicyFields) -> dict[str, Any]:
 
 
 def policy_from_doc(doc: Mapping[str, Any]) -> PolicyFields:
-    """The policy that `policy_to_doc` wrote. What was checked once is not parsed again: its texts are numbers by now."""
+    """The policy that `policy_to_doc` wrote. What was checked once is not parsed again."""
     return _rebuild(RolloutPolicy if "kind" in doc else PolicyFields, doc)
 
 
