@@ -1,0 +1,175 @@
+"""The runtime of containers: each workload one hardened container of a Docker engine, found again by its labels.
+
+Neighbours: container.py says what a container of ours looks like, images.py brings images, events.py listens,
+faults.py sorts the engine's errors, address.py finds out how the gateway can reach a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from tidegate.runtime import container
+from tidegate.runtime.address import Reach
+from tidegate.runtime.events import Listener
+from tidegate.runtime.faults import engine_faults, is_conflict, is_missing_image
+from tidegate.runtime.images import pull
+from tidegate.runtime.interface import Instance, Workload
+from tidegate.runtime.labels import INSTANCE, NAME
+from tidegate.spec.controller import RuntimeSettings
+from tidegate.spec.errors import NeedsPerson, RetryLater
+
+TRIES = 5
+
+
+class DockerRuntime:
+    """Containers of one Tidegate instance on one engine. Safe under several threads and several controllers."""
+
+    kind = "docker"
+
+    def __init__(self, client: docker.DockerClient, settings: RuntimeSettings, instance: str) -> None:
+        self._client = client
+        self._api = client.api
+        self._settings = settings
+        self._instance = instance
+        self._reach = Reach(client, settings.address)
+        self._listener: Listener | None = None
+        self._lock = threading.Lock()
+        self._busy: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+
+    def observe(self) -> list[Instance]:
+        """All containers of this Tidegate instance by one cheap call. `started_at` is when the container was made."""
+        with engine_faults("list containers"):
+            found = self._api.containers(all=True, filters={"label": [f"{INSTANCE}={self._instance}"]})
+            mode = self._reach.mode()
+        seen = (container.instance_of(entry, mode) for entry in found)
+        return sorted((instance for instance in seen if instance is not None), key=lambda instance: instance.name)
+
+    def start(self, workload: Workload) -> None:
+        """Make and start its container unless that runs; an ended one is replaced, a missing image is pulled.
+
+        Raises NeedsPerson (no such image, name taken by a foreign container, impossible resources) or RetryLater.
+        """
+        with self._one_at_a_time(workload.name), engine_faults(f"start {workload.name}"):
+            for _ in range(TRIES):
+                if self._started(workload):
+                    return
+        raise RetryLater("somebody else makes and removes its container", where=workload.name)
+
+    def stop(self, name: str, grace: float) -> None:
+        """TERM, KILL after `grace` seconds (rounded up to whole ones), remove with its anonymous volumes."""
+        with self._one_at_a_time(name), engine_faults(f"stop {name}"):
+            found = self._inspect(name)
+            if found is not None:
+                with contextlib.suppress(NotFound):
+                    self._api.stop(found["Id"], timeout=math.ceil(grace))
+                self._remove(found["Id"])
+
+    def logs(self, name: str, tail: int | None = None, follow: bool = False) -> Iterator[str]:
+        """Lines of output, oldest first. `follow` ends with the container. Raises NeedsPerson for an unknown name."""
+        with engine_faults(f"read the logs of {name}"):
+            found = self._inspect(name)
+            if found is None:
+                raise NeedsPerson("no instance of that name is known", where=name, fix="look with: tidegate status")
+            stream = self._api.logs(
+                found["Id"], stream=True, follow=follow, tail="all" if tail is None else tail, stdout=True, stderr=True
+            )
+            rest = b""
+            with contextlib.closing(stream):
+                for chunk in stream:
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    yield from (line.decode("utf-8", "replace") for line in lines)
+            if rest:
+                yield rest.decode("utf-8", "replace")
+
+    def watch(self, hint: Callable[[], None]) -> None:
+        """Call `hint` at every start and end that the engine tells of, and whenever its telling was interrupted."""
+        with self._lock:
+            if self._listener is None:
+                self._listener = Listener(self._client, f"{INSTANCE}={self._instance}")
+            self._listener.add(hint)
+
+    def close(self) -> None:
+        """Stop listening and let the connections go. Containers go on."""
+        with self._lock:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
+        self._client.close()
+
+    # -- one try -------------------------------------------------------------------------------------------------------
+
+    def _started(self, workload: Workload) -> bool:
+        """One try to have it running. False: the world changed in between, look again."""
+        found = self._inspect(workload.name)
+        if found is None:
+            made = self._create(workload)
+        elif found["State"]["Status"] in ("running", "paused", "restarting"):
+            return True
+        elif found["State"]["Status"] == "created":  # left by a crash, or another controller is just about to start it
+            made = str(found["Id"])
+        else:
+            self._remove(found["Id"])
+            return False
+        if made is None:
+            return False
+        try:
+            self._api.start(made)
+        except NotFound:
+            return False
+        except APIError:
+            self._remove(made)
+            raise
+        return True
+
+    def _create(self, workload: Workload) -> str | None:
+        """A new container's id; None when the name was taken meanwhile, or the image had to be pulled first."""
+        options = container.options(workload, self._instance, self._settings.user, self._api)
+        try:
+            return str(self._api.create_container(**options)["Id"])
+        except APIError as error:
+            if is_conflict(error):
+                return None
+            if is_missing_image(error):
+                pull(self._client, str(workload.spec.image))
+                return None
+            raise
+
+    def _inspect(self, name: str) -> dict[str, Any] | None:
+        """Our container of that name, None without one. Raises NeedsPerson when it is somebody else's."""
+        full = container.full_name(self._instance, name)
+        try:
+            found: dict[str, Any] = self._api.inspect_container(full)
+        except NotFound:
+            return None
+        labels = found["Config"]["Labels"] or {}
+        if labels.get(INSTANCE) != self._instance or labels.get(NAME) != name:
+            raise NeedsPerson(
+                "a container of this name is there already, and it is not ours",
+                where=full,
+                fix=f"look at it with `docker inspect {full}`; rename it, or give this Tidegate another `instance`",
+            )
+        return found
+
+    def _remove(self, ident: str) -> None:
+        try:
+            self._api.remove_container(ident, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if not is_conflict(error):  # a conflict: its removal is in progress already
+                raise
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self, name: str) -> Iterator[None]:
+        with self._lock:
+            lock = self._busy.setdefault(name, threading.Lock())
+        with lock:
+            yield
