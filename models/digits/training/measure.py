@@ -36,7 +36,7 @@ def evaluate(model: bytes, lines: bytes) -> tuple[dict[str, float], dict[str, An
                 right.append(bool(digit[0, 0] == example["expected"]["digit"]))
                 for group, member in example["slices"].items():
                     groups[group][member].append(right[-1])
-    metrics = {"accuracy": share(right), "latency_p95_ms": round(float(np.quantile(seconds, 0.95)) * 1000, 3)}
+    metrics = {"accuracy": share(right), "latency_p95_ms": round(float(np.quantile(seconds, 0.95)) * 1000, 4)}
     slices = {
         group: {member: {"accuracy": share(found), "examples": len(found)} for member, found in sorted(members.items())}
         for group, members in groups.items()

@@ -79,14 +79,14 @@ RECIPES = (
         "2.0.0",
         "A hidden layer of 64 units: strokes that cross are told apart.",
         "graph.py:normalised",
-        {"learner": "MLPClassifier", "hidden": 64, "alpha": 1.0, "max_iter": 600},
+        {"learner": "MLPClassifier", "hidden": 64, "alpha": 1.0, "max_iter": 5000},
         _perceptron,
     ),
     Recipe(
         "2.1.0",
         "A wider hidden layer, and a tone curve from a table in place of the normalisation: faint strokes count more.",
         "graph.py:looked_up",
-        {"learner": "MLPClassifier", "hidden": 96, "alpha": 1.0, "max_iter": 600, "gamma": 0.8},
+        {"learner": "MLPClassifier", "hidden": 96, "alpha": 1.0, "max_iter": 5000, "gamma": 0.8},
         _tone_curve,
     ),
 )
