@@ -77,6 +77,10 @@ class Mirror:
         """(status, path) of every file that differs; a rename is a D and an A."""
         return self._healed(lambda: tree.changed(self.git, before, after))
 
+    def changed_between(self, before: str, after: str) -> frozenset[str] | None:
+        """Every path that a commit after `before`, up to `after`, changed; None when history was rewritten between."""
+        return self._healed(lambda: tree.changed_between(self.git, before, after))
+
     def resolve(self, name: str) -> str | None:
         """The full id of a commit, None when it is not here."""
         return tree.resolve(self.git, name)

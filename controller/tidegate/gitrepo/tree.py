@@ -88,6 +88,17 @@ def changed(git: Git, before: str, after: str) -> list[tuple[str, str]]:
     return list(zip(words[::2], words[1::2], strict=True))
 
 
+def changed_between(git: Git, before: str, after: str) -> frozenset[str] | None:
+    """Every path that any commit after `before`, up to `after`, changed; None when history leads not from one to the
+    other. Paths outside it have the same `touched` at both.
+    """
+    if resolve(git, before) is None or not is_ancestor(git, before, after):
+        return None
+    commits = git.run("rev-list", after, f"^{before}")
+    options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
+    return frozenset(_split(git.run("diff-tree", "--stdin", *options, stdin=commits)))
+
+
 def is_ancestor(git: Git, before: str, after: str) -> bool:
     """True when `before` can be reached from `after`, or is it."""
     return git.ask("merge-base", "--is-ancestor", before, after).code == 0

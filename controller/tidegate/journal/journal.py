@@ -47,7 +47,7 @@ class Transaction:
             self._connection.execute(EVENTS.insert(), rows)
 
     def add_verdict(self, route: str, doc: Mapping[str, Any]) -> None:
-        """Append a verdict; all but the newest 2,000 of the route go."""
+        """Append a verdict; of each route the newest 2,000 stay."""
         self._connection.execute(VERDICTS.insert().values(at=doc.get("at", self._now), route=route, doc=_dump(doc)))
         mine = VERDICTS.c.route == route
         newest = select(VERDICTS.c.id).where(mine).order_by(VERDICTS.c.id.desc()).limit(1).offset(KEPT_VERDICTS)
@@ -72,7 +72,7 @@ class Transaction:
 
 
 class Journal(Reader):
-    """The journal of the controller that owns it; everything a Reader can, and `transaction`. Safe from several threads.
+    """The journal of the controller that owns it; all that a Reader can, and `transaction`. Safe from several threads.
 
     `journal`: a path, or `sqlite:///path`; made when it is not there. `now`: epoch seconds.
     Raises NeedsPerson when another process owns it, when it is damaged, read-only or of a newer Tidegate;

@@ -1,0 +1,106 @@
+"""The controller's HTTP API: a signed webhook that hints, health, and the status as JSON. It changes nothing: git does.
+
+Neighbours: server.py runs it in a thread; the engine passes in the callables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tidegate.spec.errors import TidegateError
+
+MAX_BODY = 25 * 1024 * 1024  # bytes: the largest payload that GitHub sends
+SIGNATURE = "x-hub-signature-256"
+
+
+def application(
+    *,
+    hint: Callable[[], None],
+    status: Callable[[], Mapping[str, Any]],
+    healthy: Callable[[], str | None],
+    ready: Callable[[], str | None],
+    secret: bytes | None = None,
+    tokens: tuple[str, ...] = (),
+) -> Starlette:
+    """The application. `hint`: the repository may have changed. `status`: what /api/status answers.
+
+    `healthy`, `ready`: None when all is well, else the reason in one sentence. `secret`: the webhook's HMAC key.
+    `tokens`: whoever sends one of them as a bearer may read the status; none given, everybody may.
+    """
+
+    async def webhook(request: Request) -> Response:
+        if not secret:
+            return _error(503, "no webhook secret is configured", "set server.webhook_secret in tidegate.yaml")
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return _error(413, f"the body has more than {MAX_BODY} bytes", "send push events only")
+        given = request.headers.get(SIGNATURE, "")
+        right = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(given.encode("latin-1"), right.encode()):
+            what = "does not fit the body" if given else "is missing"
+            return _error(401, f"the signature {what}", f"sign with the shared secret: {SIGNATURE}: sha256=<hex>")
+        await run_in_threadpool(hint)
+        return JSONResponse({"status": "noted"}, status_code=202)
+
+    def api_status(request: Request) -> Response:
+        if tokens and not _allowed(request.headers.get("authorization", ""), tokens):
+            answer = _error(401, "this needs a token", "send Authorization: Bearer TOKEN (server.tokens)")
+            answer.headers["www-authenticate"] = "Bearer"
+            return answer
+        try:
+            return JSONResponse(dict(status()))
+        except TidegateError as error:
+            return _error(503, str(error))
+
+    return Starlette(
+        routes=[
+            Route("/webhook", webhook, methods=["POST"]),
+            Route("/healthz", _check(healthy)),
+            Route("/readyz", _check(ready)),
+            Route("/api/status", api_status),
+        ]
+    )
+
+
+def _check(reason: Callable[[], str | None]) -> Callable[[Request], Response]:
+    def endpoint(_: Request) -> Response:
+        why = reason()
+        return _error(503, why) if why else JSONResponse({"status": "ok"})
+
+    return endpoint
+
+
+def _error(code: int, message: str, fix: str | None = None) -> JSONResponse:
+    return JSONResponse({"error": message} | ({"fix": fix} if fix else {}), status_code=code)
+
+
+def _allowed(header: str, tokens: tuple[str, ...]) -> bool:
+    scheme, _, given = header.partition(" ")
+    # Every token is compared, so that the time tells neither which nor how much was right.
+    matches = [hmac.compare_digest(given.strip().encode("latin-1"), token.encode()) for token in tokens]
+    return scheme.lower() == "bearer" and any(matches)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, None as soon as it is too long."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
