@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.spec.declared import Declared, DeclaredModel, Loaded
 from tidegate.spec.deployment import Deployment
@@ -14,10 +14,14 @@ from tidegate.spec.version import ModelVersion
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One commit or work tree. `files` by path relative to its root; there may be some that Tidegate does not read."""
+    """One commit or work tree. `files` by path relative to its root; there may be some that Tidegate does not read.
+
+    `base`: the files of the commit that this is compared with; empty where no history was asked for.
+    """
 
     declared: Declared
     files: Mapping[str, bytes]
+    base: Mapping[str, bytes] = field(default_factory=dict)
 
     def versions(self) -> Iterator[tuple[DeclaredModel, Loaded[ModelVersion]]]:
         """Every version file that could be read, with the model that it lies in."""

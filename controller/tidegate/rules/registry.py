@@ -17,6 +17,7 @@ from tidegate.rules.checks import (
     floating_commit,
     floating_image,
     governance_rules,
+    immutable_version,
     key_type,
     missing_field,
     missing_model,
@@ -79,6 +80,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
         unknown_metric,
         unserved_source,
         governance_rules,
+        immutable_version,
         modeline,
     )
 )

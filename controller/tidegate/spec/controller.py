@@ -22,8 +22,8 @@ class Author(Part):
 class RuntimeSettings(Part):
     """Where containers run. `auto` is docker where an engine answers, else process.
 
-    `host` is the engine's address (else DOCKER_HOST, else the default socket), `user` who runs inside containers, `path`
-    the folders put before PATH for processes.
+    `host` is the engine's address (else DOCKER_HOST, else the default socket), `user` who runs inside containers,
+    `path` the folders put before PATH for processes.
     """
 
     kind: Literal["auto", "docker", "process"] = "auto"

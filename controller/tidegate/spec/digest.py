@@ -41,6 +41,13 @@ def document_digest(source: Source) -> str:
     return _digest(b"document", source, ())
 
 
+def field_digest(source: Source, name: str) -> str | None:
+    """64 hex over one field at the top of a file; None when it is not there."""
+    tree = source.tree
+    found = next((entry[1] for entry in tree[1] if entry[0] == name), None) if tree and tree[0] == "map" else None
+    return hashlib.sha256(PREFIX + b"field\n" + _encode(found)).hexdigest() if found is not None else None
+
+
 def _digest(domain: bytes, source: Source, without: Collection[str]) -> str:
     tree = source.tree
     if tree is None or tree[0] != "map":

@@ -197,12 +197,14 @@ class _Builder:
     def number(self, event: Any, text: str, name: str) -> tuple[str, Any]:
         """Tag and value by YAML 1.2 core; text that only looks like a number stays text."""
         if _INT.fullmatch(text):
-            if _PADDED.fullmatch(text):
-                return self.odd(event, text, name, f"some readers of YAML take {text} as octal, others as decimal",
-                                f"write {int(text)}")  # fmt: skip
-            if len(text) > 20 or not -(2**63) <= int(text, 0) < 2**64:
+            base = 16 if "x" in text else 8 if "o" in text else 10
+            if len(text) > 20 or not -(2**63) <= int(text, base) < 2**64:
                 return self.odd(event, text, name, f"{text} is more than 64 bits can hold", "write a smaller number")
-            return "int", int(text, 0)
+            if _PADDED.fullmatch(text):
+                why = f"some readers of YAML take {text} as octal, others as decimal"
+                tag, value = self.odd(event, text, name, why, f"write {int(text)}")
+                return (tag, value) if name in IDENTIFIERS else ("int", int(text))
+            return "int", int(text, base)
         if _FLOAT.fullmatch(text):
             value = float(text) if text[-1].isdigit() or text[-1] == "." else math.inf
             if not math.isfinite(value):
@@ -232,7 +234,7 @@ class _Builder:
 def parse(text: bytes, path: str) -> Source:
     """Read one file. Never raises for what stands in it: that is in `Source.problems`, in order of position."""
     if len(text) > MAX_BYTES:
-        return _hopeless(path, 1, 1, "file-size", f"{len(text)} bytes: a declared file has at most {MAX_BYTES}",
+        return _hopeless(path, 1, 1, "file-size", f"more than {MAX_BYTES} bytes",
                          "keep data out of it and refer to it by uri and sha256")  # fmt: skip
     try:
         decoded = text.decode("utf-8-sig")

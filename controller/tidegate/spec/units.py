@@ -79,12 +79,11 @@ def parse_size(text: object) -> int:
     return int(match[1]) * _FACTOR[match[2]]
 
 
+DURATION_PATTERN = r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$"
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$", "examples": ["90s", "2h"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["90s", "2h"]}),
 ]
 Share = Annotated[
     float,
