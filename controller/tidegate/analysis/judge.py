@@ -1,90 +1,210 @@
-"""The joint judge: one analysis a candidate, batches in, a verdict out. Pure; the clock is passed in.
+"""The joint judge: one analysis a candidate; batches in, a verdict out. Pure; the clock is passed in.
 
-Neighbours: rollout/ calls begin, absorb and verdict; guards.py holds one guardrail's tests.
+Neighbours: rollout/ calls begin, absorb and verdict; guards.py holds one guardrail's tests; opinion.py words them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tidegate.analysis.counts import CountsTest
+from tidegate.analysis import joint
+from tidegate.analysis.guards import Guard
+from tidegate.analysis.latency import Record, add, pack, unpack
 from tidegate.analysis.model import Batch, Judgement, Result, Verdict
+from tidegate.analysis.opinion import Settings, disaster, judgement
+from tidegate.analysis.rates import Look
+from tidegate.analysis.sample_ratio import ALPHA, SampleRatio
+from tidegate.analysis.words import percent, requests
 from tidegate.spec.policy import Guardrail
+
+ALONE_AFTER = 3
+"""Batches in a row without stable traffic after which there is no concurrent baseline, where no share is declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """One segment: the last batch taken, stable's latencies so far, batches in a row without stable traffic."""
+
+    last: int = -1
+    record: Record = field(default_factory=Record)
+    without: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """All that a verdict rests on. Frozen; `to_doc` and `from_doc` carry it through JSON bit by bit."""
+    """All that a verdict rests on. Frozen; `to_doc` and `from_doc` carry it through JSON bit by bit.
 
-    guardrails: tuple[Guardrail, ...]
+    `failed` holds log E of the joint decision and the guardrails that made it; from then on nothing changes any more.
+    """
+
     confidence: float
     attempt: int
-    tests: tuple[CountsTest, ...]
-    last: int = -1
+    guards: tuple[Guard, ...]
+    strands: Mapping[str | None, Strand] = field(default_factory=dict)
+    ratio: SampleRatio = field(default_factory=SampleRatio)
+    cells: tuple[int, ...] = ()
+    n_c: int = 0
+    n_b: int = 0
+    failed: tuple[float, tuple[int, ...]] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The thresholds that follow from confidence, weights and attempt."""
+        return Settings.of(tuple(g.guardrail for g in self.guards), self.confidence, self.attempt)
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values, for the journal."""
         return {
             "version": 1,
-            "guardrails": [g.model_dump(mode="json", exclude_none=True) for g in self.guardrails],
             "confidence": self.confidence,
             "attempt": self.attempt,
-            "tests": [t.to_doc() for t in self.tests],
-            "last": self.last,
+            "guardrails": [g.guardrail.model_dump(mode="json", exclude_none=True) for g in self.guards],
+            "guards": [g.to_doc() for g in self.guards],
+            "strands": [[segment, s.last, s.record.to_doc(), s.without] for segment, s in self.strands.items()],
+            "ratio": self.ratio.to_doc(),
+            "cells": pack(self.cells),
+            "n_c": self.n_c,
+            "n_b": self.n_b,
+            "failed": [self.failed[0], list(self.failed[1])] if self.failed else None,
         }
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Analysis:
         """The analysis that `to_doc` wrote."""
-        return cls(
-            tuple(Guardrail.model_validate(g) for g in doc["guardrails"]),
-            doc["confidence"],
-            doc["attempt"],
-            tuple(CountsTest.from_doc(t) for t in doc["tests"]),
-            doc["last"],
+        guardrails = tuple(Guardrail.model_validate(g) for g in doc["guardrails"])
+        new = begin(guardrails, doc["confidence"], attempt=doc["attempt"])
+        failed = doc["failed"]
+        return replace(
+            new,
+            guards=tuple(g.with_doc(d) for g, d in zip(new.guards, doc["guards"], strict=True)),
+            strands={s: Strand(last, Record.from_doc(record), gap) for s, last, record, gap in doc["strands"]},
+            ratio=SampleRatio.from_doc(doc["ratio"]),
+            cells=unpack(doc["cells"]),
+            n_c=doc["n_c"],
+            n_b=doc["n_b"],
+            failed=(failed[0], tuple(failed[1])) if failed else None,
         )
 
 
 def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int = 0) -> Analysis:
-    """A new analysis. `confidence` 0.99 means at most 1 % false rollbacks; `attempt` halves promotion's alpha each time."""
-    return Analysis(guardrails, confidence, attempt, tuple(CountsTest(g.max_ratio or 1.0) for g in guardrails))
+    """A new analysis.
+
+    `confidence` 0.99: at most 1 % false rollbacks, however often it is looked at. `attempt` counts earlier tries of the
+    same release: each halves promotion's alpha. Raises ValueError on weights that are negative or all zero.
+    """
+    settings = Settings.of(guardrails, confidence, attempt)
+    return Analysis(confidence, attempt, tuple(Guard.new(g, settings.delta) for g in guardrails))
 
 
 def absorb(analysis: Analysis, batch: Batch) -> Analysis:
-    """With one closed batch more. A batch seen before, or one still open, changes nothing."""
-    if not batch.complete or batch.id <= analysis.last:
+    """With one closed batch more.
+
+    A batch seen before (its id is not above the last of its segment), or one still open, changes nothing; nor does
+    anything after a failure, which is final.
+    """
+    strand = analysis.strands.get(batch.segment, Strand())
+    if not batch.complete or batch.id <= strand.last or analysis.failed is not None:
         return analysis
-    c, b = batch.candidate, batch.stable
-    tests = tuple(t.absorb(c.requests, c.errors, b.requests, b.errors, phi=2.0) for t in analysis.tests)
-    return replace(analysis, tests=tests, last=batch.id)
+    settings = analysis.settings
+    look = _look(strand, batch)
+    stable, candidate = batch.stable.requests, batch.candidate.requests
+    without = 0 if stable else strand.without + (1 if candidate else 0)
+    strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without)
+    new = replace(
+        analysis,
+        guards=tuple(g.absorb(look, settings.log_promote) for g in analysis.guards),
+        strands={**analysis.strands, batch.segment: strand},
+        ratio=analysis.ratio.absorb(candidate, candidate + stable, batch.share),
+        cells=add(analysis.cells, batch.candidate.latency),
+        n_c=analysis.n_c + candidate,
+        n_b=analysis.n_b + stable,
+    )
+    log_es = [g.log_e for g in new.guards]
+    total = joint.log_mean(settings.weights, log_es)
+    if total >= settings.log_threshold and not new.ratio.mismatch:
+        new = replace(new, failed=(total, joint.culprits(settings.weights, log_es, settings.log_threshold)))
+    return new
 
 
 def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = ()) -> Verdict:
-    """The decision now. `at` in epoch seconds; `now_open`: incomplete batches, which only immediate guardrails look at."""
-    threshold = 1 / (1 - analysis.confidence)
-    judgements = tuple(_judge(g, t, threshold) for g, t in zip(analysis.guardrails, analysis.tests, strict=True))
-    bad = next((j for j in judgements if j.result is Result.FAIL), None)
-    seen = max((t.n_c + t.n_b for t in analysis.tests), default=0)
-    candidate = max((t.n_c for t in analysis.tests), default=0)
-    if bad:
-        return Verdict(Result.FAIL, bad.sentence, False, bad, judgements, seen, candidate, at)
-    if not candidate:
-        return Verdict(Result.NO_DATA, "no candidate requests yet", False, None, judgements, 0, 0, at)
-    ready = candidate >= 500
-    result = Result.PASS if ready else Result.COLLECTING
-    return Verdict(result, f"{candidate} candidate requests seen", ready, None, judgements, seen, candidate, at)
+    """The decision now: invalid, then fail, then both_arms, no_data, pass, collecting.
+
+    `at` in epoch seconds; `now_open` are incomplete batches, which only `immediate` guardrails look at. A failure stays
+    one, and a disaster is one even while the comparison is invalid: it compares nothing.
+    """
+    settings = analysis.settings
+    stable_cells: tuple[int, ...] = ()
+    for strand in analysis.strands.values():
+        stable_cells = add(stable_cells, strand.record.cells)
+    judged = []
+    for index, guard in enumerate(analysis.guards):
+        if guard.guardrail.immediate:
+            judged.append(disaster(_with_open(guard, analysis, now_open), settings))
+            continue
+        failed = analysis.failed if analysis.failed and index in analysis.failed[1] else None
+        own = judgement(guard, settings, index, (analysis.cells, stable_cells), failed[0] if failed else None)
+        judged.append(own)
+    result, sentence, culprit = _decide(analysis, tuple(judged))
+    promotable = analysis.n_c > 0 and all(
+        j.result is not Result.NO_DATA and (g.guardrail.margin is None or j.excluded)
+        for g, j in zip(analysis.guards, judged, strict=True)
+    )
+    return Verdict(
+        result=result,
+        sentence=sentence,
+        promotable=promotable and result in (Result.PASS, Result.COLLECTING),
+        culprit=culprit,
+        judgements=tuple(judged),
+        requests=analysis.n_c + analysis.n_b,
+        candidate_requests=analysis.n_c,
+        at=at,
+    )
 
 
-def _judge(guardrail: Guardrail, test: CountsTest, threshold: float) -> Judgement:
-    e = math.exp(min(test.log_e, 690.0))
-    fail = guardrail.metric == "error_rate" and e >= threshold
-    observed = test.s_c / test.n_c if test.n_c else None
-    baseline = test.expected / test.n_c if test.n_c else None
-    sentence = f"{guardrail.metric} {observed} against {baseline}, {test.n_c} candidate requests"
-    return Judgement(
-        guardrail.metric, f"{guardrail.limit_name} {guardrail.limit:g}", Result.FAIL if fail else Result.COLLECTING,
-        observed, baseline, test.n_c + test.n_b, test.n_c, e, threshold, False, sentence,
-    )  # fmt: skip
+def _look(strand: Strand, batch: Batch) -> Look:
+    """The batch with what was known before it. Alone: the candidate has it all, by declaration or for long enough."""
+    alone = batch.stable.requests == 0 and batch.candidate.requests > 0
+    for_good = strand.without + 1 >= ALONE_AFTER if batch.share is None else batch.share >= 1
+    return Look(batch, strand.record, alone and for_good)
+
+
+def _with_open(guard: Guard, analysis: Analysis, now_open: tuple[Batch, ...]) -> Guard:
+    for batch in now_open:
+        strand = analysis.strands.get(batch.segment, Strand())
+        guard = guard.with_row(_look(strand, batch))
+    return guard
+
+
+def _decide(analysis: Analysis, judged: tuple[Judgement, ...]) -> tuple[Result, str, Judgement | None]:
+    """The joint result, its sentence, and the judgement that leads it."""
+    by: dict[Result, list[Judgement]] = {}
+    for j in judged:
+        by.setdefault(j.result, []).append(j)
+    disasters = [
+        j for g, j in zip(analysis.guards, judged, strict=True) if g.guardrail.immediate and j.result is Result.FAIL
+    ]
+    ratio = analysis.ratio
+    if disasters:
+        return Result.FAIL, disasters[0].sentence, disasters[0]
+    if analysis.failed is not None:
+        first = judged[analysis.failed[1][0]]
+        return Result.FAIL, first.sentence, first
+    if ratio.mismatch:
+        seen, promised = percent(ratio.n_c / ratio.n), percent(ratio.expected / ratio.n)
+        text = (
+            f"the candidate got {seen} of {ratio.n:,} requests where the weights promise {promised}: nothing compares"
+        )
+        return Result.INVALID, f"{text} (alpha {ALPHA:g})", None
+    for result in (Result.BOTH_ARMS, Result.NO_DATA):
+        if result in by:
+            return result, by[result][0].sentence, by[result][0]
+    if not analysis.n_c:
+        return Result.NO_DATA, "no candidate requests yet", None
+    waiting = by.get(Result.COLLECTING, [])
+    if not waiting:
+        first_pass = next((j for g, j in zip(analysis.guards, judged, strict=True) if not g.guardrail.immediate), None)
+        text = first_pass.sentence if first_pass else f"{requests(analysis.n_c)}, nothing to judge them by"
+        return Result.PASS, text, first_pass
+    return Result.COLLECTING, waiting[0].sentence, waiting[0]

@@ -23,7 +23,7 @@ _SHIFTS: NDArray[np.float64] = np.concatenate((-_SIDE, _SIDE))
 class SampleRatio:
     """Evidence that the candidate's share of the requests is not the declared one.
 
-    A mixture over shifts v of the log odds: `log LR = n_c v - n log(1 - share + share e^v)`, mean 1 at the declared share.
+    A mixture over shifts v of the log odds: `log LR = n_c v - n log(1 - share + share e^v)`, whose mean is 1.
     """
 
     logs: tuple[float, ...] = (0.0,) * len(_SHIFTS)
@@ -32,7 +32,7 @@ class SampleRatio:
     expected: float = 0.0
 
     def absorb(self, n_c: int, n: int, share: float | None) -> SampleRatio:
-        """With one batch more: n_c of n requests went to the candidate. Without a share strictly inside (0, 1) unchanged."""
+        """With one batch more: n_c of n requests went to the candidate. Unchanged without a share inside (0, 1)."""
         if share is None or not 0 < share < 1 or not n:
             return self
         step = n_c * _SHIFTS - n * np.log1p(share * np.expm1(_SHIFTS))

@@ -1,0 +1,187 @@
+"""One guardrail's judgement: its result, its numbers, its sentence, and how many more requests would decide.
+
+Neighbours: guards.py has the evidence, words.py the words, samples.py the arithmetic; judge.py decides over all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tidegate.analysis import joint, words
+from tidegate.analysis.guards import LEAST, Guard
+from tidegate.analysis.latency import quantile
+from tidegate.analysis.metrics import Kind
+from tidegate.analysis.model import Judgement, Result
+from tidegate.analysis.rates import RateAbsolute, RateRelative
+from tidegate.analysis.samples import bernoulli_kl, decisions, rates_information
+from tidegate.spec.policy import Guardrail
+
+Cells = tuple[int, ...]
+_CAP = 690.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Thresholds. `weights` w_j sum to 1 over the guardrails that are tests; an immediate one is a plain guard, 0."""
+
+    alpha: float
+    promote_alpha: float
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, guardrails: tuple[Guardrail, ...], confidence: float, attempt: int) -> Settings:
+        """From a policy's fields. Each attempt at the same release halves promotion's alpha."""
+        raw = [0.0 if g.immediate else 1.0 if g.weight is None else g.weight for g in guardrails]
+        tested = any(not g.immediate for g in guardrails)
+        alpha = 1 - confidence
+        return cls(alpha, alpha * 0.5**attempt, joint.shares(raw) if tested else tuple(raw))
+
+    @property
+    def delta(self) -> float:
+        """The chance that a bound of stable's record may be wrong: a tenth of alpha."""
+        return self.alpha / 10
+
+    @property
+    def log_threshold(self) -> float:
+        """log 1/alpha."""
+        return math.log(1 / self.alpha)
+
+    @property
+    def log_promote(self) -> float:
+        """log 1/alpha of promotion."""
+        return math.log(1 / self.promote_alpha)
+
+
+def judgement(
+    guard: Guard, settings: Settings, index: int, cells: tuple[Cells, Cells], failed: float | None
+) -> Judgement:
+    """What one guardrail says. `cells`: latencies of both arms, the candidate's first; `failed`: log of a joint E."""
+    rail, metric = guard.guardrail, guard.metric
+    observed, baseline = _values(guard, cells)
+    seen = f"{words.name(metric)} {words.value(metric, observed)}"
+    if rail.relative and not guard.alone:
+        seen += f" against {words.value(metric, baseline)}"
+    elif rail.relative:
+        seen += f" against the record of {words.value(metric, baseline)}"
+    seen += f", {words.requests(guard.tally.n_c)}"
+    if guard.tally.invalid:
+        seen += f" and {guard.tally.invalid:,} invalid outputs"
+    bound = words.limit(rail, metric)
+    needed = None
+    if guard.why_not is not None:
+        result, text = Result.NO_DATA, f"{rail.metric} cannot be judged: {guard.why_not}"
+    elif failed is not None:
+        result, text = Result.FAIL, f"{seen}, {words.odds(failed)}; limit {bound}"
+    elif guard.no_data:
+        result, text = Result.NO_DATA, f"{words.name(metric)}: {_dead(guard)}"
+    elif guard.both_broken(settings.log_threshold):
+        theirs = f" and stable's {words.value(metric, baseline)}" if baseline is not None else ""
+        result = Result.BOTH_ARMS
+        text = f"{seen}{theirs}: over the limit {bound}, and the arms do not differ, so nothing moves"
+    elif guard.tally.n_c < rail.min_requests:
+        needed = rail.min_requests - guard.tally.n_c
+        result, text = Result.COLLECTING, f"{seen} of the {rail.min_requests:,} it takes; limit {bound}"
+    elif rail.margin is not None and guard.excluded:
+        margin = words.limit(rail, metric, rail.margin)
+        result, text = Result.PASS, f"{seen}; limit {bound}, and {margin} is excluded"
+    else:
+        needed = _needed(guard, settings)
+        more = f", about {needed:,} more would decide" if needed is not None else ""
+        enough = rail.margin is None and guard.tally.n_c >= LEAST
+        result = Result.PASS if enough else Result.COLLECTING
+        text = f"{seen}; within the limit {bound} so far{more}"
+    return Judgement(
+        metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=observed,
+        baseline=baseline, requests=guard.tally.n_c + guard.tally.n_b, candidate_requests=guard.tally.n_c,
+        e=math.exp(min(guard.log_e, _CAP)), threshold=_threshold(settings, index), sentence=text, needed=needed,
+        excluded=guard.excluded and guard.tally.n_c >= rail.min_requests,
+    )  # fmt: skip
+
+
+def disaster(guard: Guard, settings: Settings) -> Judgement:
+    """An `immediate` guardrail, in plain numbers over the recent windows, the open one included."""
+    rail, metric = guard.guardrail, guard.metric
+    n_c, x_c, n_b, x_b = guard.recent()
+    observed, baseline = x_c / n_c if n_c else None, x_b / n_b if n_b else None
+    bound = words.limit(rail, metric)
+    if metric.kind is Kind.LATENCY:
+        beyond = f"beyond {bound}" if not rail.relative else f"beyond stable's {words.name(metric)} at {bound}"
+        shown = [f"{words.percent(v)} {beyond}" if v is not None else "nothing" for v in (observed, baseline)]
+        bound = f"{words.percent(metric.share)} {beyond}"
+    else:
+        shown = [words.value(metric, v) for v in (observed, baseline)]
+    seen = f"{words.name(metric)} {shown[0]} in the last {words.requests(int(n_c))}"
+    ours, theirs = guard.fall.broken(guard.recent()) if guard.fall is not None else (False, None)
+    least = max(rail.min_requests, 1)
+    if guard.why_not is not None:
+        result, text = Result.NO_DATA, f"{rail.metric} cannot be judged: {guard.why_not}"
+    elif n_c < least and not guard.tally.n_c:
+        result, text = Result.NO_DATA, f"{words.name(metric)}: {_dead(guard)}"
+    elif n_c >= least and ours and theirs:
+        result = Result.BOTH_ARMS
+        text = f"{seen} and stable's {shown[1]}: the limit {bound} is broken by both, so nothing moves"
+    elif n_c >= least and ours:
+        result, text = Result.FAIL, f"{seen}; limit {bound}, at once"
+    else:
+        result = Result.PASS if n_c >= least else Result.COLLECTING
+        text = f"{seen}; limit {bound}, at once"
+    return Judgement(
+        metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=observed,
+        baseline=baseline, requests=int(n_c + n_b), candidate_requests=int(n_c), e=0.0, threshold=1 / settings.alpha,
+        excluded=guard.excluded, sentence=text,
+    )  # fmt: skip
+
+
+def _threshold(settings: Settings, index: int) -> float:
+    """What this guardrail's E must reach to decide alone; 1e300 for one without weight."""
+    weight = settings.weights[index]
+    return 1 / (settings.alpha * weight) if weight > 0 else 1e300
+
+
+def _values(guard: Guard, cells: tuple[Cells, Cells]) -> tuple[float | None, float | None]:
+    if guard.metric.kind is Kind.LATENCY:
+        return quantile(cells[0], guard.metric.q), quantile(cells[1], guard.metric.q)
+    return guard.tally.observed, guard.tally.baseline
+
+
+def _dead(guard: Guard) -> str:
+    source = guard.guardrail.source if isinstance(guard.guardrail.source, str) else "its source"
+    if guard.dry and (guard.tally.n_c or guard.tally.invalid):
+        return f"no more data from {source}"
+    return f"no data from {source} yet"
+
+
+def _needed(guard: Guard, settings: Settings) -> int | None:
+    """About how many more candidate requests would decide at the present effect: towards promotion, or going back."""
+    fall, lift = guard.fall, guard.lift
+    goal, log_e, information = settings.alpha, guard.log_e, 0.0
+    if isinstance(fall, RateRelative):
+        information = _between(fall, worse=True)
+        if not information and isinstance(lift, RateRelative):
+            goal, log_e, information = settings.promote_alpha, lift.log_e, _between(lift, worse=False)
+    elif isinstance(fall, RateAbsolute):
+        n_c, x_c, _, _ = guard.recent()
+        p_c = (x_c + 0.5) / (n_c + 1)
+        if p_c > fall.together.q:
+            information = bernoulli_kl(p_c, fall.together.q)
+        elif isinstance(lift, RateAbsolute):
+            p_c = (lift.together.k + 0.5) / (lift.together.n + 1)
+            goal, log_e = settings.promote_alpha, lift.log_e
+            information = bernoulli_kl(p_c, lift.together.q) if p_c < lift.together.q else 0.0
+    whole = decisions(information, goal)
+    if whole is None:
+        return None
+    done = min(max(log_e, 0.0) / (math.log(1 / goal) + 2), 1.0)
+    return max(1, math.ceil(whole * (1 - done)))
+
+
+def _between(test: RateRelative, *, worse: bool) -> float:
+    """Information per candidate request that the present rates give this test; 0 when they point the other way."""
+    seen = test.concurrent
+    if not seen.n_c or not seen.n_b:
+        return 0.0
+    p_c, p_b = (seen.s_c + 0.5) / (seen.n_c + 1), (seen.s_b + 0.5) / (seen.n_b + 1)
+    if (p_c > seen.ratio * p_b) is not worse:
+        return 0.0
+    return rates_information(p_c, p_b, seen.ratio, seen.n_b / seen.n_c)
