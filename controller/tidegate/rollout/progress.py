@@ -5,6 +5,8 @@ Neighbours: steps.py says when a step is over, holding.py what holds, finish.py 
 
 from __future__ import annotations
 
+from typing import Final
+
 from tidegate.analysis.model import Result
 from tidegate.rollout.evidence import same_test
 from tidegate.rollout.finish import promote, reject, standby_text
@@ -14,6 +16,9 @@ from tidegate.rollout.steps import budget_used, following, missing_requests, pat
 from tidegate.rollout.turn import Turn
 from tidegate.spec.policy import PolicyFields, Step
 from tidegate.spec.units import format_duration, format_share
+
+TOLERANCE: Final = 1e-6
+"""Seconds that the sum of many windows may fall short by rounding."""
 
 
 def go_on(turn: Turn) -> None:
@@ -38,7 +43,7 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
     """Begin the next step, or promote, when the present one is over; else what it waits for (None: its time)."""
     step = present(candidate)
     if step is not None:
-        if candidate.clock < step.duration:
+        if candidate.clock + TOLERANCE < step.duration:
             return None
         missing = missing_requests(candidate, step)
         if missing:
