@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tidegate.analysis.latency import add
 from tidegate.analysis.model import Arm, Batch
 from tidegate.rollout.simulate.arrivals import Arrivals
 from tidegate.rollout.simulate.behaviour import Actor
 from tidegate.rollout.traffic import Traffic
+
+GRACE: Final = 0.5
+"""Seconds after its end at which a window's record is whole: what analysis/batches.py waits for too."""
 
 
 @dataclass(slots=True)
@@ -68,10 +72,16 @@ class Record:
         """Begin a window at `t`; what the running one holds is lost."""
         self._arms, self._shares, self.opened = {}, {}, t
 
-    def take(self) -> tuple[Batch, ...]:
-        """The closed batches that nobody has taken yet."""
-        taken, self.closed = tuple(self.closed), []
+    def take(self, t: float) -> tuple[Batch, ...]:
+        """The closed batches that can be read by `t` and that nobody has taken yet."""
+        taken = tuple(batch for batch in self.closed if batch.end + GRACE <= t)
+        self.closed = self.closed[len(taken) :]
         return taken
+
+    @property
+    def readable(self) -> set[float]:
+        """When the closed batches can be read."""
+        return {batch.end + GRACE for batch in self.closed}
 
     def open(self, t: float) -> tuple[Batch, ...]:
         """The running window as it stands."""

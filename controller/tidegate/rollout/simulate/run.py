@@ -101,7 +101,8 @@ class _Play:
             tick = max(1.0, self.record.length / 5) if immediate else self.record.length
             tick = min(tick, self.record.ends - START - self.t) if self._measuring else tick
             tick = min(tick, 1.0) if candidate.step < 0 or candidate.hold is not None else tick
-        times = {self.t + tick, *changes, *self.world.wakes()}
+        readable = {time - START for time in self.record.readable}
+        times = {self.t + tick, *changes, *readable, *self.world.wakes()}
         return min(time for time in times if time > self.t)
 
     @property
@@ -142,7 +143,7 @@ class _Play:
         seen = Seen(
             desired=self.world.desired(),
             ready=ready,
-            batches=self.record.take(),
+            batches=self.record.take(now),
             open=self.record.open(now) if self._measuring else (),
             source_up=self._source_up,
             validation=self.world.validation(),
