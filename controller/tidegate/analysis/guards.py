@@ -28,7 +28,7 @@ DRY = 60
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What is shown: values and their sums of both arms; `expected`: stable's sum with the candidate's share of each."""
+    """What is shown: values and their sums of both arms; `expected`: stable's, had it the candidate's share."""
 
     n_c: int = 0
     x_c: float = 0.0

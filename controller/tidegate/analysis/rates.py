@@ -86,8 +86,8 @@ class RateRelative:
 
     For a latency, `factor` stretches the time: x is stable's own quantile before the batch, and the candidate's
     requests beyond `factor` x are compared with stable's beyond x, at ratio 1. Segments are strata: one effect, each
-    its own baseline. Without a concurrent baseline the candidate is judged against the record: the upper (for promotion lower)
-    confidence bound of stable's rate in this rollout, times the ratio.
+    its own baseline. Without a concurrent baseline the candidate is judged against the record: the upper (for promotion
+    lower) confidence bound of stable's rate in this rollout, times the ratio.
     """
 
     metric: Metric

@@ -42,8 +42,8 @@ def samples_needed(
     """Candidate requests after which this guardrail finds, at the median, a candidate `effect` times stable's.
 
     `baseline_rate`: stable's error rate, or mean score; for a latency, its quantile in ms. `share`: the candidate's
-    part of the traffic, in (0, 1). `spread`: p95 over p50 of the latency (taken as lognormal). None: never, since the limit
-    allows that effect, or cannot be judged. Bursts make it more (the dispersion guard: up to twice within 20 batches).
+    part of the traffic, in (0, 1). `spread`: p95 over p50 of the latency (taken as lognormal). None: never, since the
+    limit allows that effect, or cannot be judged. Bursts make it more (the dispersion guard: twice, early on).
     """
     if unsupported(guardrail) or not 0 < share < 1:
         return None
