@@ -5,6 +5,7 @@ Neighbours: server.py runs it in a thread; the engine passes in the callables.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from tidegate.spec.errors import TidegateError
 
 MAX_BODY = 25 * 1024 * 1024  # bytes: the largest payload that GitHub sends
+BODY_SECONDS = 15.0
 SIGNATURE = "x-hub-signature-256"
 
 
@@ -40,14 +42,16 @@ def application(
     async def webhook(request: Request) -> Response:
         if not secret:
             return _error(503, "no webhook secret is configured", "set server.webhook_secret in tidegate.yaml")
+        given = request.headers.get(SIGNATURE, "")
         try:
-            body = await _body(request)
+            async with asyncio.timeout(BODY_SECONDS):
+                right = await _signature(request, secret)
+        except TimeoutError:
+            return _error(408, f"the body did not come in {BODY_SECONDS:g} s")
         except ClientDisconnect:
             return Response(status_code=400)
-        if body is None:
+        if right is None:
             return _error(413, f"the body has more than {MAX_BODY} bytes", "send push events only")
-        given = request.headers.get(SIGNATURE, "")
-        right = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(given.encode("latin-1"), right.encode()):
             what = "does not fit the body" if given else "is missing"
             return _error(401, f"the signature {what}", f"sign with the shared secret: {SIGNATURE}: sha256=<hex>")
@@ -93,14 +97,16 @@ def _allowed(header: str, tokens: tuple[str, ...]) -> bool:
     return scheme.lower() == "bearer" and any(matches)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, None as soon as it is too long."""
+async def _signature(request: Request, secret: bytes) -> str | None:
+    """The signature that the body should have, None as soon as it is too long. The body itself is not kept."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY:
         return None
-    body = bytearray()
+    digest = hmac.new(secret, digestmod=hashlib.sha256)
+    length = 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
+        digest.update(chunk)
+        length += len(chunk)
+        if length > MAX_BODY:
             return None
-    return bytes(body)
+    return f"sha256={digest.hexdigest()}"

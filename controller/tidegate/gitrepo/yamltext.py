@@ -15,6 +15,8 @@ import yaml
 
 from tidegate.spec.errors import NeedsPerson
 
+# libyaml where it is there, as the validator reads: it takes a tab before a comment, the other does not.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN = re.compile(r"[a-z][a-z0-9-]*(@[0-9a-f]+)?")
 _NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
@@ -44,14 +46,16 @@ class Section:
 
 
 def section(text: str, path: Sequence[str]) -> Section | None:
-    """The mapping at `path` (() is the whole text), None when there is none or it is empty of meaning (`features:`).
+    """The mapping at `path` (() is the whole text), None when there is none or nothing in it (`features:`).
 
     Raises NeedsPerson when the text is no YAML mapping.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         raise NeedsPerson(f"cannot be edited: {error}", fix="mend the YAML first (tidegate validate)") from error
+    if node is None:
+        return None
     if not isinstance(node, yaml.MappingNode):
         raise NeedsPerson("cannot be edited: it holds no fields", fix="mend the YAML first (tidegate validate)")
     for name in path:
@@ -95,7 +99,7 @@ def copy_field(text: str, path: Sequence[str], name: str, source: str, after: It
         return text[: mine.line_start] + _ended(lines, text) + text[mine.line_end :]
     value = source[field.value_start : field.end]
     if "\n" in value or "#" in value:
-        found = yaml.safe_load(source)
+        found = yaml.load(source, Loader=_LOADER)  # noqa: S506 either one is a safe loader
         for part in (*path, name):
             found = found[part]
         value = render(found)
