@@ -15,7 +15,7 @@ def born(route: str, parent: RouteState) -> RouteState:
     return RouteState(route=route, stable=parent.stable, promoted=parent.promoted)
 
 
-def inherited(asked: Desired, parent: RouteState) -> Desired | None:
+def homeward(parent: RouteState, asked: Desired) -> Desired | None:
     """What a feature is asked for when its override is gone: the stable release of its model's route.
 
     `asked` is the wish of the model's own route, for its policy and its commit. None while the model has no stable one.

@@ -52,11 +52,27 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
             wait_or_none = _undecided(turn, candidate, wait)
             if wait_or_none is not None or turn.state.candidate is None:
                 return wait_or_none
+        unseen = _unseen(turn, candidate)
+        if unseen is not None or turn.state.candidate is None:
+            return unseen
     policy = _policy(turn, candidate)
     index = following(candidate, policy)
     if index is None:
         return _promotion(turn, candidate)
     return _begin(turn, candidate, policy, index)
+
+
+def _unseen(turn: Turn, candidate: Candidate) -> Wait | None:
+    """A guardrail whose metric never came: no step ends on that, until the policy's no_data says so."""
+    said, policy = candidate.verdict, candidate.policy.no_data
+    if said is None or said.result is not Result.NO_DATA:
+        return None
+    held = candidate.hold is Hold.NO_DATA and turn.now - candidate.hold_since >= policy.duration
+    action = policy.then if held else policy.action
+    if action == "rollback":
+        reject(turn, f"{said.sentence}, and the policy's no_data says rollback")
+        return None
+    return None if action == "pass" else Wait(Hold.NO_DATA, said.sentence)
 
 
 def _policy(turn: Turn, candidate: Candidate) -> PolicyFields:
