@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import yaml
-from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
 
 from tidegate.spec.syntax import explain, position
 
@@ -111,10 +119,10 @@ class _Refused(Exception):  # noqa: N818 it ends the reading and never leaves th
 class _Builder:
     """Turns parser events into data and tree, in one pass, noting problems on the way."""
 
-    def __init__(self, path: str, next_event: Callable[[], Any]) -> None:
+    def __init__(self, path: str, next_event: Callable[[], Any], problems: list[Problem]) -> None:
         self.path = path
         self.next = next_event
-        self.problems: list[Problem] = []
+        self.problems = problems
 
     def note(self, event: Any, code: str, message: str, fix: str) -> None:
         mark = event.start_mark
@@ -241,35 +249,28 @@ def parse(text: bytes, path: str) -> Source:
     except UnicodeDecodeError as error:
         message = f"byte 0x{text[error.start]:02x} is not UTF-8"
         return _hopeless(path, *position(text, error.start), "file-encoding", message, "save the file as UTF-8")
-    parser = _Parser(decoded)
-    builder = _Builder(path, parser.get_event)
+    problems: list[Problem] = []
     try:
-        return _document(builder)
+        return _document(_Builder(path, _Parser(decoded).get_event, problems))
     except yaml.YAMLError as error:
         line, column, message, fix = explain(error, decoded)
-        builder.problems.append(Problem(path, line, column, "yaml-syntax", message, fix))
+        problems.append(Problem(path, line, column, "yaml-syntax", message, fix))
     except _Refused:
-        pass  # the builder holds the problem
-    return Source(path, None, tuple(sorted(builder.problems)))
+        pass  # the builder has noted why
+    return Source(path, None, tuple(sorted(problems)))
 
 
 def _document(builder: _Builder) -> Source:
     builder.next()  # the start of the stream
-    start = builder.next()
-    if start is None or type(start).__name__ == "StreamEndEvent":
-        return _hopeless(
-            builder.path, 1, 1, "yaml-syntax", "the file is empty", "declare something in it, or delete it"
-        )
+    if type(builder.next()) is StreamEndEvent:
+        fix = "declare something in it, or delete it"
+        return _hopeless(builder.path, 1, 1, "yaml-syntax", "the file is empty", fix)
     data, tree = builder.build(builder.next(), 0, "")
     builder.next()  # the end of the document
     more = builder.next()
-    if more is not None and type(more).__name__ == "DocumentStartEvent":
-        builder.note(
-            more,
-            "yaml-feature",
-            "a second document begins here",
-            "one file declares one thing: move it to its own file",
-        )
+    if type(more) is DocumentStartEvent:
+        fix = "one file declares one thing: move it to its own file"
+        builder.note(more, "yaml-feature", "a second document begins here", fix)
     return Source(builder.path, data, tuple(sorted(builder.problems)), tree)
 
 
