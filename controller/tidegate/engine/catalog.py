@@ -1,0 +1,73 @@
+"""What a release declares, read from git at the release's own commit and remembered by digest.
+
+The stable release may have left HEAD long ago; what it is stays readable. Neighbours: gitrepo/ reads, fleet.py and
+table.py need the version, the config and the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tidegate.spec.base import Document
+from tidegate.spec.declared import load_document
+from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.inference import InferenceConfig
+from tidegate.spec.model import Model
+from tidegate.spec.release import Release
+from tidegate.spec.version import ModelVersion
+
+Blob = Callable[[str, str], bytes | None]
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The declaration behind one release."""
+
+    model: Model
+    version: ModelVersion
+    config: InferenceConfig | None
+
+
+class Catalog:
+    """Entries by release digest. `blob` gives the bytes of (commit, path), None where there are none. Thread-safe."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+
+    def entry(self, release: Release) -> Entry:
+        """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater when git cannot be asked."""
+        with self._lock:
+            known = self._entries.get(release.digest)
+        if known is not None:
+            return known
+        folder = f"models/{release.model}"
+        config = None
+        if release.config is not None:
+            name, _, pinned = release.config.partition("@")
+            config = self._load(InferenceConfig, pinned or release.commit, f"{folder}/configs/{name}.yaml")
+        entry = Entry(
+            model=self._load(Model, release.commit, f"{folder}/model.yaml"),
+            version=self._load(ModelVersion, release.commit, f"{folder}/versions/{release.version}.yaml"),
+            config=config,
+        )
+        with self._lock:
+            return self._entries.setdefault(release.digest, entry)
+
+    def _load(self, kind: type[D], commit: str, path: str) -> D:
+        text = self._blob(commit, path)
+        fix = "git revert the commit that removed it, or declare another release"
+        if text is None:
+            raise NeedsPerson(f"is not there at commit {commit[:12]}", where=path, fix=fix)
+        loaded, problems = load_document(kind, text, path)
+        if loaded is None:
+            first = problems[0]
+            raise NeedsPerson(
+                f"{first.message} (at commit {commit[:12]})", where=f"{path}:{first.line}:{first.column}", fix=first.fix
+            )
+        return loaded.value

@@ -1,0 +1,106 @@
+"""What git has yet to be told, done by jobs: the revert commit of a rejection, notes and promoted refs.
+
+A duty stands in the route's journaled state until it is done, so no crash loses it, and doing it twice does it once.
+Neighbours: rollout/ makes duties, gitrepo/ fulfils them, loop.py takes them off the state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tidegate.engine.source import Source
+from tidegate.engine.workers import Done, Workers
+from tidegate.gitrepo.message import rejection
+from tidegate.gitrepo.mirror import Mirror
+from tidegate.gitrepo.record import Record
+from tidegate.gitrepo.revert import Result, Undo, restore
+from tidegate.rollout.state import GitDuty, RouteState
+from tidegate.spec.errors import TidegateError
+from tidegate.spec.release import split_route
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A duty's job that ended. `text` says for people what git knows now, or why it does not yet."""
+
+    route: str
+    duty: str
+    fulfilled: bool
+    changed_git: bool
+    text: str
+
+
+class Duties:
+    """Submits a job for the oldest duty of each route, one at a time a route."""
+
+    def __init__(self, mirror: Mirror, source: Source, record: Record, now: Callable[[], float]) -> None:
+        self._mirror = mirror
+        self._source = source
+        self._record = record
+        self._now = now
+        self.said: dict[str, str] = {}
+        self.errors: dict[str, TidegateError] = {}
+
+    def submit(self, states: Mapping[str, RouteState], workers: Workers) -> None:
+        """Start what can be started; a failed duty backs off by itself and is tried again."""
+        for route, state in states.items():
+            if state.duties:
+                duty = state.duties[0]
+                workers.submit(("duty", route, duty.id), lambda route=route, duty=duty: self._fulfil(route, duty))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+    def took(self, done: Done) -> Outcome | None:
+        """Take in a job that ended; None when it was not a duty."""
+        match done.key:
+            case ("duty", str() as route, str() as duty):
+                pass
+            case _:
+                return None
+        if done.error is not None:
+            text = f"git is not told yet: {done.error.message}"
+            if self.said.get(route) != text:
+                log.warning("%s: git is not told yet: %s", route, done.error)
+            self.said[route] = text
+            self.errors[route] = done.error
+            return Outcome(route, duty, False, False, text)
+        text, changed = done.value
+        self.errors.pop(route, None)
+        self.said[route] = text
+        log.info("%s: %s", route, text)
+        return Outcome(route, duty, True, changed, text)
+
+    def _fulfil(self, route: str, duty: GitDuty) -> tuple[str, bool]:
+        if duty.kind == "promote":
+            self._record.promote(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
+            return f"git knows that {duty.release.version} was promoted", False
+        result = self._revert(route, duty)
+        self._record.reject(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
+        match result.how:
+            case "reverted":
+                return f"reverted in git by {(result.commit or '')[:12]}", True
+            case "branch":
+                where = (result.ref or "").removeprefix("refs/heads/")
+                return f"a person has to merge the branch {where}: {result.detail}", True
+            case "already":
+                return f"git asks for something else already ({(result.commit or '')[:12]})", False
+            case "none":
+                return f"noted in git, and left there: {result.detail}", False
+
+    def _revert(self, route: str, duty: GitDuty) -> Result:
+        if duty.good is None:
+            return Result("none", detail="there is no release before it to go back to")
+        model, _ = split_route(route)
+        undo = Undo(
+            route=route,
+            folder=f"models/{model}",
+            deployment=self._source.deployment_path(model),
+            rejected=duty.release,
+            good=duty.good,
+            message=rejection(route, duty.release, duty.good, duty.reason, asked_by=duty.commit),
+            reason=duty.reason,
+            mode=duty.mode,
+        )
+        return restore(self._mirror.remote, undo, lambda commit: self._source.digest_at(route, commit))

@@ -1,0 +1,143 @@
+"""The prediction record, read once and used twice: batches for the rollouts under way, meters for the status.
+
+Exactly once over restarts: the cursor and the batchers' state are journaled together with the route states they led to.
+Neighbours: gateway/record.py reads lines, analysis/batches.py makes batches, loop.py journals and decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tidegate.analysis.batches import Batcher, by_release, is_error
+from tidegate.analysis.model import Batch
+from tidegate.engine.meter import Meter
+from tidegate.gateway.record import Cursor, RecordReader
+from tidegate.rollout.state import Candidate, RouteState
+from tidegate.rollout.traffic import Traffic
+from tidegate.spec.errors import RetryLater
+
+LINES_A_PASS = 50_000
+
+
+class Evidence:
+    """What the gateway's record says. Called by the loop alone."""
+
+    def __init__(
+        self, reader: RecordReader, cursor: Mapping[str, Any] | None, flush: float, now: Callable[[], float]
+    ) -> None:
+        self._reader = reader
+        self._now = now
+        self._flush = flush
+        self._cursor = Cursor.from_json(cursor["log"]) if cursor else Cursor()
+        self._saved: Mapping[str, Any] = cursor.get("batchers", {}) if cursor else {}
+        self._batchers: dict[str, Batcher] = {}
+        self._trials: dict[str, str] = {}
+        self._meters: dict[tuple[str, str], Meter] = {}
+        self.strays = 0
+        self.read_to: float | None = None
+
+    def read(self) -> bool:
+        """Take in the lines that are new. True when there may be more at once. Raises RetryLater when it cannot be read."""
+        try:
+            records, self._cursor = self._reader.read(self._cursor, LINES_A_PASS)
+        except OSError as error:
+            raise RetryLater(f"the prediction record cannot be read: {error}", where=str(self._reader.path)) from error
+        now = self._now()
+        if records and isinstance(records[-1].get("time"), str):
+            self.read_to = datetime.fromisoformat(records[-1]["time"]).timestamp()
+        by_route: dict[str, list[dict[str, Any]]] = {}
+        for record in records:
+            route = record.get("route")
+            if not isinstance(route, str):
+                self.strays += 1
+                continue
+            by_route.setdefault(route, []).append(record)
+            release = record.get("release")
+            if isinstance(release, str):
+                meter = self._meters.setdefault((route, release), Meter())
+                meter.add(now, is_error(record), record.get("duration_ms"))
+        for route, lines in by_route.items():
+            batcher = self._batchers.get(route)
+            if batcher is not None:
+                batcher.add_many(lines)
+        return len(records) >= LINES_A_PASS
+
+    def follow(self, state: RouteState, traffic: Traffic) -> None:
+        """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise."""
+        candidate, stable = state.candidate, state.stable
+        if candidate is None or candidate.step < 0 or stable is None:
+            self._batchers.pop(state.route, None)
+            self._trials.pop(state.route, None)
+            return
+        trial = f"{candidate.release.digest}:{candidate.started_at}"
+        if self._trials.get(state.route) == trial:
+            return
+        saved = self._saved.get(state.route)
+        arms = by_release(stable.id, candidate.release.id)
+        grace = 2 * self._flush + 0.2
+        if saved and saved["trial"] == trial:
+            batcher = Batcher.from_doc(saved["doc"], arms)
+        else:
+            share, shares = _shares(candidate, traffic)
+            batcher = Batcher(
+                arms,
+                length=candidate.policy.batch,
+                opened_at=self._now(),
+                share=share,
+                shares=shares,
+                warm_up_until=self._now() + candidate.policy.warm_up,
+                grace=grace,
+            )
+        self._batchers[state.route] = batcher
+        self._trials[state.route] = trial
+
+    def cut(self, state: RouteState, traffic: Traffic) -> None:
+        """The weights of this route have just changed."""
+        batcher = self._batchers.get(state.route)
+        if batcher is not None and state.candidate is not None:
+            share, shares = _shares(state.candidate, traffic)
+            batcher.cut(self._now(), share=share, shares=shares)
+
+    def closed(self, route: str) -> tuple[Batch, ...]:
+        """The windows of this route that are over."""
+        batcher = self._batchers.get(route)
+        return tuple(batcher.close(self._now())) if batcher else ()
+
+    def open(self, route: str) -> tuple[Batch, ...]:
+        """The windows of this route that still run."""
+        batcher = self._batchers.get(route)
+        return batcher.open() if batcher else ()
+
+    def to_doc(self) -> dict[str, Any]:
+        """The cursor and the batchers, JSON-safe, as of the last read."""
+        return {
+            "log": self._cursor.to_json(),
+            "batchers": {
+                route: {"trial": self._trials[route], "doc": batcher.to_doc()}
+                for route, batcher in self._batchers.items()
+            },
+        }
+
+    def meters(self, route: str) -> dict[str, Mapping[str, Any]]:
+        """What each release of this route answered lately, by short release id."""
+        now = self._now()
+        return {release: meter.show(now) for (of, release), meter in self._meters.items() if of == route}
+
+    def lost(self) -> dict[str, int]:
+        """Lines that could not be used, by cause."""
+        batchers = self._batchers.values()
+        return {
+            "malformed": self._cursor.malformed + sum(batcher.malformed for batcher in batchers),
+            "gaps": self._cursor.losses,
+            "unrouted": self.strays,
+            "late": sum(batcher.late for batcher in batchers),
+        }
+
+
+def _shares(candidate: Candidate, traffic: Traffic) -> tuple[float | None, dict[str, float]]:
+    """The candidate's share of the unsegmented traffic, and of each segment that is split otherwise."""
+    digest = candidate.release.digest
+    named = {name for arm in traffic.arms for name in arm.segments}
+    return traffic.share(digest), {name: traffic.share(digest, name) for name in named}

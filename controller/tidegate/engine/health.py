@@ -1,0 +1,59 @@
+"""What probes and exits said about one instance: readiness with a little inertia, restarts with growing pauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAST = 0.2
+SLOW = 5.0
+UNREADY_AFTER = 3
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(slots=True)
+class Health:
+    """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones."""
+
+    ref: str
+    ready: bool = False
+    ever_ready: bool = False
+    failures: int = 0
+    reason: str = ""
+    next_at: float = 0.0
+
+    def due(self, now: float) -> bool:
+        """True when it is time for the next probe."""
+        return now >= self.next_at
+
+    def took(self, ok: bool, reason: str, now: float) -> bool:
+        """Take in one answer. True when the readiness changed."""
+        before = self.ready
+        self.reason = reason
+        if ok:
+            self.failures = 0
+            self.ready = self.ever_ready = True
+        else:
+            self.failures += 1
+            self.ready = self.ready and self.failures < UNREADY_AFTER
+        self.next_at = now + (SLOW if self.ready and ok else FAST)
+        return before != self.ready
+
+
+@dataclass(slots=True)
+class Crashes:
+    """How often an instance ended by itself, and when it may start again (seconds, doubling)."""
+
+    count: int = 0
+    not_before: float = 0.0
+    last_ref: str = ""
+
+    def saw(self, ref: str, now: float) -> bool:
+        """Count one ended run. False when this run was counted before."""
+        if ref == self.last_ref:
+            return False
+        self.last_ref = ref
+        self.count += 1
+        pause = 0.0 if self.count == 1 else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.count - 2))
+        self.not_before = now + pause
+        return True

@@ -1,0 +1,323 @@
+"""The reconcile loop: one pass after the other, each the same ordered list of concerns; the world decides, hints only wake.
+
+Read (git, runtime, record), decide (rollout/, pure), make durable (journal), then act: weights first, the rest after.
+Neighbours: build.py puts a controller together, `tidegate run` runs it. STYLE habits 1 to 4.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.engine.duties import Duties
+from tidegate.engine.evidence import Evidence
+from tidegate.engine.fleet import Fleet, Need
+from tidegate.engine.hints import Hint, Hints
+from tidegate.engine.needs import Needs
+from tidegate.engine.routes import Routes
+from tidegate.engine.source import Remembered, Snapshot, Source
+from tidegate.engine.steering import Steering
+from tidegate.engine.validation import Validation
+from tidegate.engine.workers import Done, Workers
+from tidegate.journal.journal import Journal
+from tidegate.rollout.machine import advance, fulfilled
+from tidegate.rollout.serial import to_doc
+from tidegate.rollout.state import Event, Readiness, RouteState, Seen
+from tidegate.rollout.traffic import Traffic, traffic
+from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.release import split_route
+
+log = logging.getLogger(__name__)
+
+FAST_TICK = 0.1
+SLOW_TICK = 1.0
+OBSERVE_EVERY = 1.0
+SAVE_EVERY = 30.0
+
+
+class Controller:
+    """All parts of one running controller. `tick` is one pass; only one thread calls it."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        source: Source,
+        needs: Needs,
+        fleet: Fleet,
+        evidence: Evidence,
+        steering: Steering,
+        duties: Duties,
+        validation: Validation,
+        workers: Workers,
+        hints: Hints,
+        routes: Routes,
+        poll: float,
+        now: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self.journal = journal
+        self.source = source
+        self.needs = needs
+        self.fleet = fleet
+        self.evidence = evidence
+        self.steering = steering
+        self.duties = duties
+        self.validation = validation
+        self.workers = workers
+        self.hints = hints
+        self.routes = routes
+        self.snapshot = Snapshot()
+        self.problems: dict[str, TidegateError] = {}
+        self.readiness: Mapping[str, Readiness] = {}
+        self.traffic: dict[str, Traffic] = {}
+        self.ticks = 0
+        self._remembered: Remembered | None = None
+        self._poll = poll
+        self._now = now
+        self._rng = rng
+        self._next_fetch = 0.0
+        self._next_observe = 0.0
+        self._next_save = 0.0
+        self._awake_since = now()
+        self._unsaved_events: list[Event] = []
+        self._unsaved_routes: set[str] = set(routes.states)
+        self._dropped: set[str] = set()
+
+    # -- one pass --------------------------------------------------------------------------------------------------
+
+    def tick(self, hints: set[Hint]) -> float:
+        """One pass over everything. Returns how many seconds the loop may sleep when no hint wakes it."""
+        self.ticks += 1
+        for done in self.workers.take():
+            self._took(done)
+        self._look_at_git(hints)
+        self._look_at_runtime(hints)
+        source_up, more = self._read_record()
+        batches = self._decide(source_up, caught_up=not more)
+        durable = self._save(batches)
+        self._steer(safer_only=not durable)
+        if durable:
+            self._reconcile()
+            self.duties.submit(self.routes.states, self.workers)
+        if more:
+            return 0.0
+        return FAST_TICK if self._in_motion() else SLOW_TICK
+
+    def _in_motion(self) -> bool:
+        return not self.steering.settled or any(
+            state.candidate or state.duties or state.degraded for state in self.routes.states.values()
+        )
+
+    def _took(self, done: Done) -> None:
+        if self.fleet.took(done):
+            self._next_observe = 0.0
+            return
+        outcome = self.duties.took(done)
+        if outcome is not None:
+            if outcome.fulfilled and outcome.route in self.routes.states:
+                self.routes.states[outcome.route] = fulfilled(self.routes.states[outcome.route], outcome.duty)
+                self._unsaved_routes.add(outcome.route)
+            if outcome.changed_git:
+                self._next_fetch = 0.0
+            return
+        match done.key:
+            case ("look",):
+                self._note("git", done.error)
+                if done.error is None:
+                    self._understood(*done.value)
+
+    def _note(self, key: str, error: TidegateError | None) -> None:
+        """Keep what is wrong for the status; say it in the log once, and when it is over."""
+        before = self.problems.pop(key, None)
+        if error is not None:
+            self.problems[key] = error
+            if before is None or before.message != error.message:
+                log.warning("%s: %s", key, error)
+        elif before is not None:
+            log.info("%s: well again", key)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _look_at_git(self, hints: set[Hint]) -> None:
+        now = self._now()
+        if Hint.GIT in hints:
+            self.workers.forget(("look",))
+            self._next_fetch = 0.0
+        if now >= self._next_fetch and self.workers.submit(("look",), self._look):
+            self._next_fetch = now + self._poll * self._rng.uniform(0.8, 1.2)
+
+    def _look(self) -> tuple[Snapshot, Remembered]:
+        snapshot = self.source.look()
+        return snapshot, self._remembered or self.source.remembered()
+
+    def _understood(self, snapshot: Snapshot, remembered: Remembered) -> None:
+        self._remembered = remembered
+        if snapshot.commit is None:
+            self._note(
+                "branch",
+                NeedsPerson(
+                    "the branch has no commit, so nothing is asked for; what runs goes on",
+                    fix="push a first commit, or correct `branch` in tidegate.yaml",
+                ),
+            )
+            return
+        self._note("branch", None)
+        if snapshot.commit != self.snapshot.commit:
+            log.info("at %s: %s", snapshot.commit[:12], snapshot.subject)
+            for finding in snapshot.findings:
+                if finding.severity == "error":
+                    log.warning("%s:%s:%s: %s", finding.path, finding.line, finding.column, finding.message)
+        self.snapshot = snapshot
+
+    def _look_at_runtime(self, hints: set[Hint]) -> None:
+        now = self._now()
+        if Hint.RUNTIME not in hints and now < self._next_observe:
+            return
+        self._next_observe = now + OBSERVE_EVERY * self._rng.uniform(0.8, 1.2)
+        try:
+            self.fleet.observe()
+        except TidegateError as error:
+            self._note("runtime", error)
+        else:
+            self._note("runtime", None)
+
+    def _read_record(self) -> tuple[bool, bool]:
+        """Whether the record could be read, and whether there is more of it at once."""
+        try:
+            self.steering.check()
+            more = self.evidence.read()
+        except TidegateError as error:
+            self._note("gateway", error)
+            return False, False
+        self._note("gateway", None)
+        return True, more
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+
+    def _decide(self, source_up: bool, caught_up: bool) -> bool:
+        """Advance every route. True when batches were taken in, which the journal has to know."""
+        self.readiness = self.fleet.readiness()
+        why = self.fleet.why()
+        if self.snapshot.commit is not None:
+            new = self.routes.begin(self.snapshot, self._remembered or Remembered())
+            self._unsaved_routes.update(new)
+        wishes = self.routes.wishes(self.snapshot)
+        now = self._now()
+        absorbed = False
+        for route, state in list(self.routes.states.items()):
+            batches = self.evidence.closed(route)
+            absorbed = absorbed or bool(batches)
+            seen = Seen(
+                desired=wishes[route],
+                ready=self.readiness,
+                why=why,
+                batches=batches,
+                open=self.evidence.open(route),
+                source_up=source_up,
+                validation=self.validation.answers(state),
+                read_to=None if caught_up else self.evidence.read_to,
+                awake_since=self._awake_since,
+            )
+            step = advance(state, seen, now)
+            if step.state != state:
+                self.routes.states[route] = step.state
+                self._unsaved_routes.add(route)
+            for event in step.events:
+                log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
+            self._unsaved_events.extend(step.events)
+            self.traffic[route] = traffic(step.state, self.readiness)
+        for route in self.routes.end(self.snapshot):
+            self._dropped.add(route)
+            self.traffic.pop(route, None)
+        return absorbed
+
+    def _save(self, absorbed: bool) -> bool:
+        """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""
+        now = self._now()
+        if not (absorbed or self._unsaved_events or self._unsaved_routes or self._dropped or now >= self._next_save):
+            return True
+        try:
+            with self.journal.transaction() as transaction:
+                for route in self._unsaved_routes & set(self.routes.states):
+                    transaction.put_state(route, to_doc(self.routes.states[route]))
+                for route in self._dropped:
+                    transaction.drop_state(route)
+                transaction.add_events(event_doc(event) for event in self._unsaved_events)
+                for event in self._unsaved_events:
+                    found = self.routes.states.get(event.route)
+                    if found is not None and found.candidate is not None and found.candidate.verdict is not None:
+                        transaction.add_verdict(event.route, verdict_of(found))
+                transaction.put_cursor("record", self.evidence.to_doc())
+        except TidegateError as error:
+            self._note("journal", error)
+            return False
+        self._note("journal", None)
+        self._unsaved_routes.clear()
+        self._unsaved_events.clear()
+        self._dropped.clear()
+        self._next_save = now + SAVE_EVERY
+        return True
+
+    # -- acting ----------------------------------------------------------------------------------------------------
+
+    def _steer(self, safer_only: bool) -> None:
+        """Weights first, by the fast way; then the whole table. A changed weight cuts the batch."""
+        try:
+            changed = self.steering.weights(self.traffic, safer_only=safer_only)
+            for route in changed:
+                state = self.routes.states.get(route)
+                if state is not None:
+                    self.evidence.cut(state, self.traffic[route])
+            for route, state in self.routes.states.items():
+                self.evidence.follow(state, self.traffic[route])
+            if not safer_only:
+                self.steering.table(self.traffic, self.snapshot.models(), self.fleet.endpoints)
+        except TidegateError as error:
+            self._note("gateway", error)
+
+    def _reconcile(self) -> None:
+        needs: dict[str, Need] = {}
+        wishes = self.routes.wishes(self.snapshot)
+        for route, state in self.routes.states.items():
+            try:
+                needs |= self.needs.of(state, wishes[route], needs)
+            except TidegateError as error:
+                self._note(f"route {route}", error)
+            else:
+                self._note(f"route {route}", None)
+        known = {
+            split_route(route)[0] for route, state in self.routes.states.items() if state.stable or state.candidate
+        }
+        drain = max((self._drain(state) for state in self.routes.states.values()), default=30.0)
+        self.fleet.reconcile(needs, known, drain)
+
+    def _drain(self, state: RouteState) -> float:
+        wish = self.snapshot.wish(state.route)
+        return wish.policy.drain if wish else 30.0
+
+
+def event_doc(event: Event) -> dict[str, Any]:
+    """An event as the journal keeps it."""
+    return {
+        "at": event.at,
+        "route": event.route,
+        "kind": event.kind.value,
+        "release": event.release,
+        "version": event.version,
+        "phase": event.phase,
+        "step": event.step,
+        "weights": dict(event.weights),
+        "reason": event.reason,
+        "commit": event.commit,
+    }
+
+
+def verdict_of(state: RouteState) -> dict[str, Any]:
+    """The present verdict on a route's candidate, as the journal keeps it."""
+    from tidegate.engine.summary import verdict_doc
+
+    assert state.candidate is not None
+    return {"release": state.candidate.release.id, **(verdict_doc(state.candidate.verdict) or {})}

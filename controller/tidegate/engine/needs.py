@@ -1,0 +1,74 @@
+"""From a route's state to the workloads that have to run: declaration read from git, artifact fetched by digest.
+
+Neighbours: rollout/traffic.py says which workloads are hot, catalog.py reads declarations, fleet.py runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tidegate.artifacts.store import Store
+from tidegate.engine.catalog import Blob, Catalog
+from tidegate.engine.fleet import Need
+from tidegate.rollout.state import Desired, RouteState
+from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.release import Release
+from tidegate.spec.version import Artifact
+
+
+class Needs:
+    """Makes needs of releases. `blob` gives the bytes of (commit, path): artifacts may live in the repository itself."""
+
+    def __init__(self, catalog: Catalog, store: Store, blob: Blob) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._blob = blob
+
+    def of(self, state: RouteState, wish: Desired | None, others: Mapping[str, Need]) -> dict[str, Need]:
+        """What this route needs running, by workload; a workload that `others` need too runs as often as the larger wish.
+
+        Raises NeedsPerson when a release's declaration cannot be read, or cannot be run here.
+        """
+        needs: dict[str, Need] = {}
+        for release in hot_releases(state):
+            replicas = wish.replicas if wish else 1
+            known = needs.get(release.workload) or others.get(release.workload)
+            if known is not None:
+                needs[release.workload] = replace(known, replicas=max(known.replicas, replicas))
+            else:
+                needs[release.workload] = self._need(release, replicas)
+        return needs
+
+    def _need(self, release: Release, replicas: int) -> Need:
+        version = self._catalog.entry(release).version
+        if version.runtime is None:
+            raise NeedsPerson(
+                f"{release.label} is served by an API provider, which this gateway does not reach yet",
+                where=f"models/{release.model}/versions/{release.version}.yaml",
+                fix="declare a version with 'artifact' and 'runtime'",
+            )
+        artifact = version.artifact
+
+        def fetch() -> Path | None:
+            return self._fetch(artifact, release.commit) if artifact else None
+
+        return Need(release.model, release.version, release.workload, version.runtime, replicas, fetch)
+
+    def _fetch(self, artifact: Artifact, commit: str) -> Path:
+        def read(path: str) -> bytes:
+            content = self._blob(commit, path)
+            if content is None:
+                raise FileNotFoundError(path)
+            return content
+
+        return self._store.fetch(artifact.uri, artifact.sha256, size=artifact.size, read=read)
+
+
+def hot_releases(state: RouteState) -> tuple[Release, ...]:
+    """The releases that this route needs hot: stable, candidate, standbys; in this order."""
+    candidate = state.candidate.release if state.candidate else None
+    return tuple(
+        release for release in (state.stable, candidate, *(one.release for one in state.standby)) if release is not None
+    )

@@ -1,0 +1,75 @@
+"""The states of all routes in memory, in step with the journal: where a route begins, and where it ends.
+
+A route begins from the journal, else from its promoted ref in git (a rebuilt host), else from its model (a feature), else
+empty. Neighbours: loop.py advances them, rollout/ decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tidegate.engine.source import Remembered, Snapshot
+from tidegate.rollout.features import born, homeward, joined
+from tidegate.rollout.state import Desired, RouteState
+from tidegate.spec.release import split_route
+
+
+class Routes:
+    """All route states, and what git wishes of each. Called by the loop alone."""
+
+    def __init__(self, states: Mapping[str, RouteState]) -> None:
+        self.states: dict[str, RouteState] = dict(states)
+
+    def begin(self, snapshot: Snapshot, remembered: Remembered) -> list[str]:
+        """Give every route that git asks for a state. Returns the new ones."""
+        new = []
+        for route in sorted(snapshot.desired):
+            if route in self.states or snapshot.wish(route) is None:
+                continue
+            state = self._first_state(route, remembered)
+            if state is not None:
+                self.states[route] = state
+                new.append(route)
+        return new
+
+    def _first_state(self, route: str, remembered: Remembered) -> RouteState | None:
+        release = remembered.promoted.get(route)
+        rejected = remembered.rejected.get(route, ())
+        if release is not None:
+            return RouteState(route, stable=release, promoted=(release,), rejected=rejected)
+        model, feature = split_route(route)
+        if feature is None:
+            return RouteState(route, rejected=rejected)
+        parent = self.states.get(model)
+        return replace(born(route, parent), rejected=rejected) if parent and parent.stable else None
+
+    def wishes(self, snapshot: Snapshot) -> dict[str, Desired | None]:
+        """What git asks of each route; a feature whose override is gone is asked to follow its model."""
+        answer: dict[str, Desired | None] = {}
+        for route in self.states:
+            model, feature = split_route(route)
+            parent = self.states.get(model)
+            own = snapshot.wish(route)
+            if own is None and feature is not None and route not in snapshot.desired and parent is not None:
+                of_model = snapshot.wish(model)
+                own = homeward(parent, of_model) if of_model else None
+            answer[route] = own
+        return answer
+
+    def end(self, snapshot: Snapshot) -> list[str]:
+        """Drop the features that follow their model again. Returns their names."""
+        gone = []
+        for route, state in list(self.states.items()):
+            model, feature = split_route(route)
+            parent = self.states.get(model)
+            if (
+                feature is not None
+                and parent is not None
+                and route not in snapshot.desired
+                and snapshot.wish(model) is not None
+                and joined(state, parent)
+            ):
+                del self.states[route]
+                gone.append(route)
+        return gone

@@ -1,0 +1,151 @@
+"""Runs a controller until it is told to stop: hints and timers wake it, and once a second it writes down how things are.
+
+A pass that fails is told and tried again; only a defect ends the loop. Neighbours: build.py has the parts, loop.py the pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from tidegate.engine.build import Parts
+from tidegate.engine.hints import Hint
+from tidegate.engine.live import write_live
+from tidegate.engine.status import live_doc, problem_doc
+from tidegate.engine.summary import route_doc
+from tidegate.gitrepo.watch import Watch
+from tidegate.spec.errors import RetryLater
+
+log = logging.getLogger(__name__)
+
+LIVE_EVERY = 0.5
+
+
+class Runner:
+    """One controller process. `stop` may be called from a signal handler or another thread."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._started_at = parts.now()
+        self._next_live = 0.0
+        self._stopped = False
+        self._status: dict[str, Any] = {}
+        declared = parts.settings.controller
+        self._watch = Watch(parts.settings.repository, declared.branch, self.hint_git)
+
+    def stop(self) -> None:
+        """End after the present pass."""
+        self._stopped = True
+        self._parts.hints.give(Hint.STOP)
+
+    def hint_git(self) -> None:
+        """The repository may have changed."""
+        self._parts.hints.give(Hint.GIT)
+
+    def status(self) -> dict[str, Any]:
+        """The status as it was written last."""
+        return self._status
+
+    def run(self) -> None:
+        """Pass after pass until `stop`. Raises InternalError on a defect; what serves goes on serving."""
+        parts, controller = self._parts, self._parts.controller
+        parts.runtime.watch(lambda: parts.hints.give(Hint.RUNTIME))
+        hints = {Hint.GIT, Hint.RUNTIME}
+        try:
+            while not self._stopped:
+                if Hint.GIT in hints or controller.ticks % 100 == 0:
+                    self._watch.start()
+                pause = controller.tick(hints)
+                self._tell()
+                hints = parts.hints.take(pause)
+        finally:
+            self._watch.stop()
+
+    def _tell(self) -> None:
+        now = self._parts.now()
+        if now < self._next_live:
+            return
+        self._next_live = now + LIVE_EVERY
+        self._status = self._doc(now)
+        try:
+            write_live(self._parts.settings.state, self._status)
+        except OSError as error:
+            log.warning("the status cannot be written: %s", error)
+
+    def _doc(self, now: float) -> dict[str, Any]:
+        parts, controller = self._parts, self._parts.controller
+        declared = parts.settings.controller
+        ready = {digest: readiness.value for digest, readiness in controller.readiness.items()}
+        why = controller.fleet.why()
+        snapshot = controller.snapshot
+        routes = []
+        for name, state in sorted(controller.routes.states.items()):
+            wish = snapshot.desired.get(name)
+            error = controller.problems.get(f"route {name}")
+            routes.append(
+                route_doc(
+                    state,
+                    controller.traffic[name],
+                    now,
+                    ready=ready,
+                    why=why,
+                    meters=controller.evidence.meters(name),
+                    git=controller.duties.said.get(name),
+                    problem=wish if isinstance(wish, str) else str(error) if error else None,
+                )
+            )
+        problems = [problem_doc(error) for error in controller.problems.values()]
+        problems += [problem_doc(error) for error in controller.duties.errors.values()]
+        problems += [
+            {"message": f"{one.path}:{one.line}:{one.column}: {one.message}", "fix": one.fix}
+            for one in snapshot.findings
+            if one.severity == "error"
+        ]
+        known = {route["route"] for route in routes}
+        problems += [
+            {"message": wish, "fix": "correct the file; until then nothing changes for this route"}
+            for name, wish in sorted(snapshot.desired.items())
+            if isinstance(wish, str) and name not in known
+        ]
+        return live_doc(
+            at=now,
+            started_at=self._started_at,
+            settings={
+                "instance": declared.instance,
+                "environment": declared.environment,
+                "runtime": parts.runtime.kind,
+                "address": declared.gateway.address,
+            },
+            commit=snapshot.commit,
+            subject=snapshot.subject,
+            routes=routes,
+            instances=[
+                {
+                    "name": one.name,
+                    "model": one.model,
+                    "version": one.version,
+                    "running": one.running,
+                    "ref": one.ref,
+                    "address": f"{one.address[0]}:{one.address[1]}" if one.address else None,
+                }
+                for one in sorted(controller.fleet.instances(), key=lambda one: one.name)
+            ],
+            problems=problems,
+            gateway_alive=parts.gateway.alive(),
+            counts=controller.evidence.lost(),
+        )
+
+
+def open_parts(make: Callable[[], Parts], wait: Callable[[float], bool]) -> Parts | None:
+    """Open everything, again and again while what fails may pass by itself (an engine that is still starting).
+
+    `wait` sleeps so many seconds and says whether to give up. Raises NeedsPerson at once.
+    """
+    while True:
+        try:
+            return make()
+        except RetryLater as error:
+            log.warning("cannot start yet: %s", error)
+            if wait(max(1.0, error.delay)):
+                return None

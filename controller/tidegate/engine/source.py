@@ -1,0 +1,152 @@
+"""What git asks for: the branch's newest commit, read whole, judged by the rules, turned into one wish a route.
+
+Runs as a job beside the loop. A commit that cannot be read leaves the last wishes standing.
+Neighbours: gitrepo/ fetches and reads, rules/ judges, rollout/routes.py makes the wishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tidegate.gitrepo.mirror import Mirror
+from tidegate.gitrepo.record import Record
+from tidegate.gitrepo.tree import is_ancestor
+from tidegate.rollout.routes import desired_routes
+from tidegate.rollout.state import Desired, Rejection
+from tidegate.rules.api import blocking, validate_declared
+from tidegate.rules.finding import Finding
+from tidegate.spec.declared import Declared, Loaded, load, load_config, wanted
+from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.inference import InferenceConfig
+from tidegate.spec.model import Model
+from tidegate.spec.release import Release, split_route
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One commit, understood. `desired`: by route, the wish, or in words why there is none."""
+
+    commit: str | None = None
+    subject: str = ""
+    author: str = ""
+    declared: Declared = field(default_factory=Declared)
+    desired: Mapping[str, Desired | str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def wish(self, route: str) -> Desired | None:
+        """What git asks of a route; None when it says nothing that can be followed."""
+        found = self.desired.get(route)
+        return found if isinstance(found, Desired) else None
+
+    def models(self) -> dict[str, Model]:
+        """The models declared at this commit."""
+        return {name: found.model.value for name, found in self.declared.models.items() if found.model}
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What git alone remembers: the last promoted release of each route, and what was rejected."""
+
+    promoted: Mapping[str, Release] = field(default_factory=dict)
+    rejected: Mapping[str, tuple[Rejection, ...]] = field(default_factory=dict)
+
+
+class Source:
+    """Makes snapshots. One caller at a time (a job keyed by the repository)."""
+
+    def __init__(self, mirror: Mirror, record: Record, environment: str) -> None:
+        self._mirror = mirror
+        self._record = record
+        self._environment = environment
+        self._last = Snapshot()
+        self._touched: dict[tuple[str, ...], str] = {}
+
+    def look(self) -> Snapshot:
+        """Fetch, and read the newest commit unless it is the one read last. Raises RetryLater, NeedsPerson."""
+        head = self._mirror.fetch()
+        if head is None:
+            return Snapshot()
+        if head != self._last.commit:
+            self._forget_touched(head)
+            self._last = self._read(head, lambda paths: self._newest(head, paths))
+        return self._last
+
+    def at(self, commit: str) -> Snapshot:
+        """What any other commit asked for. Raises NeedsPerson for an unknown commit."""
+        return self._read(commit, lambda paths: self._mirror.touched(commit, paths))
+
+    def _read(self, commit: str, touched: Callable[[tuple[str, ...]], str]) -> Snapshot:
+        files = self._mirror.read(commit, wanted)
+        declared = load(files, self._environment)
+        findings = tuple(validate_declared(declared, files))
+        blocked = blocking(findings, declared)
+        desired: dict[str, Desired | str] = dict(desired_routes(declared, commit, touched, self._pinned))
+        for route in desired:
+            errors = blocked.get(route.partition("/")[0])
+            if errors:
+                desired[route] = f"{errors[0].path}:{errors[0].line}:{errors[0].column}: {errors[0].message}"
+        info = self._mirror.describe(commit)
+        return Snapshot(commit, info.subject, info.author, declared, desired, findings)
+
+    def _newest(self, commit: str, paths: tuple[str, ...]) -> str:
+        found = self._touched.get(paths)
+        if found is None:
+            found = self._touched[paths] = self._mirror.touched(commit, paths)
+        return found
+
+    def _forget_touched(self, commit: str) -> None:
+        """Keep the answers about files that no commit since the last look has changed: one query for the whole portfolio."""
+        changed = self._paths_between(self._last.commit, commit) if self._last.commit else None
+        if changed is None:
+            self._touched.clear()
+            return
+        for paths in [paths for paths in self._touched if not changed.isdisjoint(paths)]:
+            del self._touched[paths]
+
+    def _paths_between(self, before: str, after: str) -> frozenset[str] | None:
+        """Every path that a commit between the two touched; None when history was rewritten."""
+        git = self._mirror.git
+        if not is_ancestor(git, before, after):
+            return None
+        out = git.run("log", "--format=", "--name-only", "-z", "-m", f"{before}..{after}")
+        return frozenset(path.decode("utf-8", "surrogateescape").lstrip("\n") for path in out.split(b"\0") if path)
+
+    def _pinned(self, model: str, name: str, commit: str) -> Loaded[InferenceConfig] | None:
+        path = f"models/{model}/configs/{name}.yaml"
+        try:
+            text = self._mirror.blob(commit, path)
+        except NeedsPerson:  # no such commit: the route that names it says so
+            return None
+        return load_config(text, path)[0] if text is not None else None
+
+    def remembered(self) -> Remembered:
+        """What git remembers of earlier days, as of the last fetch: a rebuilt host begins from it."""
+        promoted = {}
+        for route, commit in self._record.promoted().items():
+            model, _ = split_route(route)
+            desired = self.at(commit).desired
+            found = desired.get(route, desired.get(model))
+            if isinstance(found, Desired):
+                promoted[route] = found.release
+        rejected: dict[str, tuple[Rejection, ...]] = {}
+        for note in self._record.rejections():
+            rejection = Rejection(note.release, note.touched, note.reason, note.at)
+            rejected[note.route] = (*rejected.get(note.route, ()), rejection)
+        return Remembered(promoted, rejected)
+
+    def digest_at(self, route: str, commit: str) -> str | None:
+        """The digest of the release that a route asks for at a commit; a feature without an override asks as its model."""
+        model, _ = split_route(route)
+        folders = (f"models/{model}/", "policies/")
+        files = self._mirror.read(commit, lambda path: path.startswith(folders) and wanted(path))
+        desired = desired_routes(load(files, self._environment), commit, lambda _: commit, self._pinned)
+        found = desired.get(route, desired.get(model))
+        return found.release.digest if isinstance(found, Desired) else None
+
+    def deployment_path(self, model: str) -> str:
+        """The file that asks for this model's releases."""
+        found = self._last.declared.models.get(model)
+        if found is not None and found.deployment is not None:
+            return found.deployment.path
+        return f"models/{model}/deployment.yaml"

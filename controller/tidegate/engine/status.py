@@ -1,0 +1,79 @@
+"""The status document: of a running controller (live), or of the journal alone. One shape for both.
+
+Neighbours: summary.py has a route's part, live.py writes it down, the CLI and the API show it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate import __version__
+from tidegate.engine.summary import route_doc
+from tidegate.journal.reader import Reader
+from tidegate.rollout.serial import from_doc
+from tidegate.rollout.state import Readiness
+from tidegate.rollout.traffic import hot, traffic
+from tidegate.spec.errors import NeedsPerson, TidegateError
+
+
+def problem_doc(error: TidegateError) -> dict[str, str]:
+    """A problem as the status shows it."""
+    message = f"{error.where}: {error.message}" if error.where else error.message
+    return {"message": message, "fix": error.fix or ""}
+
+
+def base_doc(*, running: bool, at: float) -> dict[str, Any]:
+    """The parts that every status has."""
+    return {"version": 1, "tidegate": __version__, "running": running, "at": at, "routes": [], "problems": []}
+
+
+def live_doc(
+    *,
+    at: float,
+    started_at: float,
+    settings: Mapping[str, Any],
+    commit: str | None,
+    subject: str,
+    routes: list[dict[str, Any]],
+    instances: list[dict[str, Any]],
+    problems: list[dict[str, str]],
+    gateway_alive: bool,
+    counts: Mapping[str, int],
+) -> dict[str, Any]:
+    """What a running controller says of itself."""
+    return {
+        **base_doc(running=True, at=at),
+        **settings,
+        "pid": os.getpid(),
+        "started_at": started_at,
+        "commit": commit,
+        "subject": subject,
+        "gateway": {"address": settings["address"], "alive": gateway_alive},
+        "instances": instances,
+        "record": dict(counts),
+        "routes": routes,
+        "problems": problems,
+    }
+
+
+def stored_status(journal: str) -> dict[str, Any]:
+    """What the journal knows while no controller runs: states as they were left, nothing measured."""
+    now = time.time()
+    doc = base_doc(running=False, at=now)
+    try:
+        with Reader(journal) as reader:
+            stored = reader.status()
+    except NeedsPerson as error:
+        doc["problems"].append(problem_doc(error))
+        return doc
+    for document in stored["routes"].values():
+        state = from_doc(document)
+        ready = dict.fromkeys(hot(state), Readiness.READY)
+        doc["routes"].append(
+            route_doc(state, traffic(state, ready), now, ready={}, why={}, meters={}, git=None, problem=None)
+        )
+    doc["problems"] += [{"message": one["message"], "fix": one.get("fix", "")} for one in stored["problems"]]
+    return doc

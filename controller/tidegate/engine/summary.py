@@ -1,0 +1,127 @@
+"""One route as plain values for the status, the API and the demo: what serves, what is on trial, why it waits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.analysis.model import Verdict
+from tidegate.rollout.state import Candidate, RouteState, Standby
+from tidegate.rollout.steps import path, present
+from tidegate.rollout.traffic import Traffic
+from tidegate.spec.release import Release
+
+
+def release_doc(release: Release | None) -> dict[str, Any] | None:
+    """A release by its names."""
+    if release is None:
+        return None
+    return {
+        "release": release.id,
+        "digest": release.digest,
+        "version": release.version,
+        "config": release.config,
+        "commit": release.commit,
+    }
+
+
+def verdict_doc(verdict: Verdict | None) -> dict[str, Any] | None:
+    """A verdict with all its numbers."""
+    if verdict is None:
+        return None
+    return {
+        "result": verdict.result.value,
+        "sentence": verdict.sentence,
+        "promotable": verdict.promotable,
+        "requests": verdict.requests,
+        "candidate_requests": verdict.candidate_requests,
+        "at": verdict.at,
+        "guardrails": [
+            {
+                "metric": one.metric,
+                "limit": one.limit,
+                "result": one.result.value,
+                "observed": one.observed,
+                "baseline": one.baseline,
+                "requests": one.requests,
+                "candidate_requests": one.candidate_requests,
+                "e": one.e,
+                "threshold": one.threshold,
+                "excluded": one.excluded,
+                "needed": one.needed,
+                "sentence": one.sentence,
+            }
+            for one in verdict.judgements
+        ],
+    }
+
+
+def candidate_doc(candidate: Candidate | None, now: float) -> dict[str, Any] | None:
+    """The trial: where it stands in its steps, and the verdict so far. `clock` and `for` in seconds of evidence."""
+    if candidate is None:
+        return None
+    steps = path(candidate.policy, candidate.config_only)
+    step = present(candidate)
+    return {
+        **(release_doc(candidate.release) or {}),
+        "phase": "holding" if candidate.hold else candidate.phase.value,
+        "asked_by": candidate.touched,
+        "config_only": candidate.config_only,
+        "started_at": candidate.started_at,
+        "step": step.name if step else None,
+        "step_number": candidate.step + 1,
+        "steps": [one.name for one in steps],
+        "clock": round(candidate.clock, 1),
+        "for": step.duration if step else None,
+        "requests": candidate.step_requests,
+        "min_requests": step.min_requests if step else None,
+        "hold": candidate.hold.value if candidate.hold else None,
+        "hold_reason": candidate.hold_reason or None,
+        "held_for": round(now - candidate.hold_since, 1) if candidate.hold else None,
+        "verdict": verdict_doc(candidate.verdict),
+    }
+
+
+def standby_doc(standby: Standby, now: float) -> dict[str, Any]:
+    """A former release that could be back at once, and for how many more seconds."""
+    return {**(release_doc(standby.release) or {}), "for": round(max(0.0, standby.until - now), 1)}
+
+
+def route_doc(
+    state: RouteState,
+    traffic: Traffic,
+    now: float,
+    *,
+    ready: Mapping[str, str],
+    why: Mapping[str, str],
+    meters: Mapping[str, Mapping[str, Any]],
+    git: str | None,
+    problem: str | None,
+) -> dict[str, Any]:
+    """One route, whole. `ready` and `why` by workload digest; `meters` by release id."""
+    releases = [release for release in (state.stable, state.candidate and state.candidate.release) if release]
+    return {
+        "route": state.route,
+        "stable": release_doc(state.stable),
+        "candidate": candidate_doc(state.candidate, now),
+        "standby": [standby_doc(standby, now) for standby in state.standby],
+        "weights": traffic.weights,
+        "segments": {
+            name: {arm.release.id: arm.segments[name] / 1e4 for arm in traffic.arms if arm.segments.get(name)}
+            for name in sorted({name for arm in traffic.arms for name in arm.segments})
+        },
+        "ready": {release.id: ready.get(release.workload, "cold") for release in releases},
+        "why": {release.id: why[release.workload] for release in releases if release.workload in why},
+        "degraded": state.degraded,
+        "skipped": state.skipped,
+        "rejected": [
+            {"digest": one.digest, "asked_by": one.touched, "reason": one.reason, "at": one.at}
+            for one in state.rejected
+        ],
+        "git_pending": [
+            {"kind": duty.kind, "release": duty.release.id, "reason": duty.reason} for duty in state.duties
+        ],
+        "git": git,
+        "problem": problem,
+        "meters": {name: dict(meter) for name, meter in meters.items()},
+    }

@@ -1,0 +1,113 @@
+"""Slow work beside the loop: one job a key at a time, with back-off and jitter a key, results taken by the loop.
+
+The loop never waits for a container, a download or a push; one bad model never stops another (STYLE habit 3).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that ended: its value, or the error that it ended with. `attempts` counts failures in a row."""
+
+    key: Hashable
+    value: Any = None
+    error: TidegateError | None = None
+    attempts: int = 0
+
+
+class Workers:
+    """A pool whose jobs are told apart by key. Thread-safe; the loop calls everything but the jobs themselves."""
+
+    def __init__(self, size: int, now: Callable[[], float], rng: random.Random, wake: Callable[[], None]) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="tidegate-work")
+        self._now = now
+        self._rng = rng
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._running: set[Hashable] = set()
+        self._done: list[Done] = []
+        self._failures: dict[Hashable, int] = {}
+        self._not_before: dict[Hashable, float] = {}
+
+    def submit(self, key: Hashable, job: Callable[[], Any]) -> bool:
+        """Start `job` unless one of this key runs or backs off. True when it was started."""
+        with self._lock:
+            if key in self._running or self._now() < self._not_before.get(key, 0.0):
+                return False
+            self._running.add(key)
+        future = self._pool.submit(job)
+        future.add_done_callback(lambda ended: self._finish(key, ended))
+        return True
+
+    def busy(self, key: Hashable) -> bool:
+        """True while a job of this key runs."""
+        with self._lock:
+            return key in self._running
+
+    def take(self) -> list[Done]:
+        """The jobs that ended since the last call."""
+        with self._lock:
+            done, self._done = self._done, []
+        return done
+
+    def forget(self, key: Hashable) -> None:
+        """Drop the back-off of a key: what it was about has changed."""
+        with self._lock:
+            self._failures.pop(key, None)
+            self._not_before.pop(key, None)
+
+    def close(self) -> None:
+        """Start nothing more; what runs is waited for."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _finish(self, key: Hashable, future: Future[Any]) -> None:
+        error: TidegateError | None = None
+        value = None
+        if future.cancelled():
+            with self._lock:
+                self._running.discard(key)
+            return
+        raised = future.exception()
+        if raised is None:
+            value = future.result()
+        elif isinstance(raised, TidegateError):
+            error = raised
+        else:
+            log.error("a defect in %s", key, exc_info=raised)
+            error = RetryLater(f"internal error: {type(raised).__name__}: {raised}", delay=5.0)
+            error.__cause__ = raised
+        with self._lock:
+            self._running.discard(key)
+            if error is None:
+                self._failures.pop(key, None)
+                self._not_before.pop(key, None)
+                attempts = 0
+            else:
+                attempts = self._failures.get(key, 0) + 1
+                self._failures[key] = attempts
+                self._not_before[key] = self._now() + self._delay(error, attempts)
+            self._done.append(Done(key, value, error, attempts))
+        self._wake()
+
+    def _delay(self, error: TidegateError, attempts: int) -> float:
+        if isinstance(error, NeedsPerson):
+            return LONGEST_DELAY
+        least = error.delay if isinstance(error, RetryLater) else FIRST_DELAY
+        grown: float = min(LONGEST_DELAY, max(least, FIRST_DELAY * 2 ** min(attempts - 1, 10)))
+        return grown * self._rng.uniform(0.75, 1.25)

@@ -1,0 +1,41 @@
+"""Questions about a person's clone, and about a repository before it is mirrored: who, from where, how far.
+
+Neighbours: `tidegate rollback` signs in the person's name, `tidegate doctor` looks before the controller does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git
+from tidegate.spec.controller import Author
+from tidegate.spec.errors import NeedsPerson
+
+
+def person(path: Path) -> Author:
+    """Whose clone this is, by git's own configuration. Raises NeedsPerson when git does not know."""
+    git = Git.of_clone(path)
+    name, email = (git.ask("config", "--get", f"user.{key}").out.decode().strip() for key in ("name", "email"))
+    if not name or not email:
+        raise NeedsPerson(
+            "git does not know who you are",
+            where=str(path),
+            fix="git config user.name NAME; git config user.email EMAIL",
+        )
+    return Author(name=name, email=email)
+
+
+def origin_of(path: Path) -> str | None:
+    """The URL of the clone's `origin`, an absolute path where it is a local one; None without an origin."""
+    answer = Git.of_clone(path).ask("config", "--get", "remote.origin.url")
+    url = answer.out.decode().strip()
+    if answer.code or not url:
+        return None
+    return str((path / url).resolve()) if url.startswith(".") else url
+
+
+def remote_head(url: str, branch: str) -> str | None:
+    """The newest commit of a branch, asked of the remote itself; None without that branch. Raises RetryLater, NeedsPerson."""
+    git = Git(Path("/"))
+    out = git.run("ls-remote", "--", url, f"refs/heads/{branch}", timeout=NETWORK_TIMEOUT, where=url)
+    return out.decode().split("\t")[0].strip() or None
