@@ -1,4 +1,4 @@
-"""The real Docker engine, a base image, a registry and a small model server for tests: started when missing, never skipped."""
+"""The real Docker engine, a base image, a registry and a small model server: started when missing, never skipped."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A loopback port that nobody listens on now."""
+    return free_port()
 
 
 def _script(name: str, *words: str) -> None:

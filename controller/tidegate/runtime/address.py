@@ -6,6 +6,7 @@ can be reached.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import sys
 import threading
@@ -17,7 +18,7 @@ from tidegate.runtime.container import Mode
 
 
 class Reach:
-    """Finds the way once, when it is first needed, and keeps it: `auto` asks whether the bridge is one of this host."""
+    """Finds the way once, when it is first needed, and keeps it: `auto` asks whether this host is on the bridge."""
 
     def __init__(self, client: docker.DockerClient, wanted: Literal["auto", "container", "published"]) -> None:
         self._client = client
@@ -32,19 +33,20 @@ class Reach:
             return self._mode
 
     def _bridge_is_here(self) -> bool:
-        """True on Linux when the gateway of the engine's bridge is an address of this host: no VM, no other machine."""
+        """True on Linux when this host has an address on the engine's bridge: no VM, no other machine in between."""
         if not sys.platform.startswith("linux"):
             return False
         bridge = self._client.api.inspect_network("bridge")
         configs = (bridge.get("IPAM") or {}).get("Config") or []
-        return any(_own(config["Gateway"]) for config in configs if config.get("Gateway"))
+        return any(_is_on(ipaddress.ip_network(config["Subnet"])) for config in configs if config.get("Subnet"))
 
 
-def _own(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def _is_on(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Would this host speak to that network from an address inside it? Asks the routing table; nothing is sent."""
+    family = socket.AF_INET6 if network.version == 6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
+            probe.connect((str(network[-2]), 9))
+            return ipaddress.ip_address(probe.getsockname()[0]) in network
     except OSError:
-        return False  # that is the answer: an address that cannot be bound is not of this host
-    return True
+        return False  # that is the answer: there is no way to it

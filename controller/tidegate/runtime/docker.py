@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, NotFound
+from docker.types.daemon import CancellableStream
 
 from tidegate.runtime import container
 from tidegate.runtime.address import Reach
@@ -82,7 +83,7 @@ class DockerRuntime:
                 found["Id"], stream=True, follow=follow, tail="all" if tail is None else tail, stdout=True, stderr=True
             )
             rest = b""
-            with contextlib.closing(stream):
+            with _closing(stream):
                 for chunk in stream:
                     *lines, rest = (rest + chunk).split(b"\n")
                     yield from (line.decode("utf-8", "replace") for line in lines)
@@ -173,3 +174,13 @@ class DockerRuntime:
             lock = self._busy.setdefault(name, threading.Lock())
         with lock:
             yield
+
+
+@contextlib.contextmanager
+def _closing(stream: CancellableStream[bytes]) -> Iterator[None]:
+    """Close the stream and the response behind it: the SDK's own close leaves the socket to the garbage collector."""
+    try:
+        yield
+    finally:
+        stream.close()
+        stream._response.close()  # type: ignore[attr-defined]  # the SDK names no public way

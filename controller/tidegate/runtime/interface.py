@@ -15,7 +15,7 @@ from tidegate.spec.version import Runtime as RuntimeSpec
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What has to run: one replica of one version. `digest` is Release.workload; `artifact` the verified file or None."""
+    """What has to run, one replica of one version. `digest` is Release.workload, `artifact` the verified file."""
 
     model: str
     version: str

@@ -29,6 +29,7 @@ def read_lines(path: Path, tail: int | None, follow: bool, ended: Callable[[], b
             done = ended()
             yield from buffer.take(current.read())
             if _replaced(path, current):
+                yield from buffer.take(current.read())  # what came between the look and the change; no more will come
                 current.close()
                 current = path.open("rb")
             elif done:

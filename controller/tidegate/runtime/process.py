@@ -153,7 +153,7 @@ class ProcessRuntime:
             yield
 
     def _record(self, name: str) -> _Record | None:
-        """What the state file says; None without one, or with a damaged one: `start` then ends what it left and goes on."""
+        """What the state file says. None without one, or with a damaged one: `start` then ends what it left."""
         path = self._folder(name) / "state.json"
         try:
             state = json.loads(path.read_bytes())
