@@ -10,16 +10,17 @@ from typing import Any
 
 SETTLED = 20
 """Batches of the stable release after which its own phi is believed; until then at least the start value holds."""
-_FORGET = 1 - 1 / 64
+_FORGET = 1 - 1 / 256
+_JUMP = 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
     """phi >= 1 from the stable release's past batches: `sum (p_t - p_t-1)^2 / sum p (1 - p) (1/n_t + 1/n_t-1)`.
 
-    p is pooled over each pair of neighbours, and a pair weighs less the older it is (half after 44 batches): one jump
-    of the whole world's error rate then does not dull the guardrail for the rest of the rollout. `start` is phi until
-    20 batches were seen.
+    p is pooled over each pair of neighbours, a pair weighs less the older it is (half after 177 batches), and none
+    counts for more than 25 times its expected variance (or 4 phi): one jump of the whole world's error rate must not
+    dull the guardrail for the rest of the rollout. `start` is phi until 20 batches were seen.
     """
 
     start: float = 2.0
@@ -36,8 +37,9 @@ class Dispersion:
         top, bottom = self.top, self.bottom
         if self.n:
             p = (s + self.s) / (n + self.n)
-            top = top * _FORGET + (s / n - self.s / self.n) ** 2
-            bottom = bottom * _FORGET + p * (1 - p) * (1 / n + 1 / self.n)
+            expected = p * (1 - p) * (1 / n + 1 / self.n)
+            seen = min((s / n - self.s / self.n) ** 2, max(_JUMP, 4 * self.phi) * expected)
+            top, bottom = top * _FORGET + seen, bottom * _FORGET + expected
         return replace(self, batches=self.batches + 1, top=top, bottom=bottom, n=n, s=s)
 
     @property

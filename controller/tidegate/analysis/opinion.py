@@ -59,12 +59,16 @@ def judgement(
     """What one guardrail says. `cells`: latencies of both arms, the candidate's first; `failed`: log of a joint E."""
     rail, metric = guard.guardrail, guard.metric
     observed, baseline = _values(guard, cells)
+    count, lately = guard.tally.n_c, ""
+    if failed is not None and (sudden := _sudden(guard)):
+        observed, baseline, count = sudden
+        lately = " in the last"
     seen = f"{words.name(metric)} {words.value(metric, observed)}"
     if rail.relative and not guard.alone:
         seen += f" against {words.value(metric, baseline)}"
     elif rail.relative:
         seen += f" against the record of {words.value(metric, baseline)}"
-    seen += f", {words.requests(guard.tally.n_c)}"
+    seen += f"{lately or ','} {words.requests(count)}"
     if guard.tally.invalid:
         seen += f" and {guard.tally.invalid:,} invalid outputs"
     bound = words.limit(rail, metric)
@@ -76,9 +80,7 @@ def judgement(
     elif guard.no_data:
         result, text = Result.NO_DATA, f"{words.name(metric)}: {_dead(guard)}"
     elif guard.both_broken(settings.log_threshold):
-        theirs = f" and stable's {words.value(metric, baseline)}" if baseline is not None else ""
-        result = Result.BOTH_ARMS
-        text = f"{seen}{theirs}: over the limit {bound}, and the arms do not differ, so nothing moves"
+        result, text = Result.BOTH_ARMS, _both(guard, bound)
     elif guard.tally.n_c < rail.min_requests:
         needed = rail.min_requests - guard.tally.n_c
         result, text = Result.COLLECTING, f"{seen} of the {rail.min_requests:,} it takes; limit {bound}"
@@ -133,6 +135,19 @@ def disaster(guard: Guard, settings: Settings) -> Judgement:
     )  # fmt: skip
 
 
+def _both(guard: Guard, bound: str) -> str:
+    """The sentence for a world that is broken, with the numbers of the recent windows."""
+    metric = guard.metric
+    n_c, x_c, n_b, x_b = guard.recent()
+    unit = f" slower than {bound}" if metric.kind is Kind.LATENCY else ""
+    ours, theirs = (
+        (words.percent(x / n) if unit else words.value(metric, x / n)) + unit if n else "nothing"
+        for n, x in ((n_c, x_c), (n_b, x_b))
+    )
+    text = f"{words.name(metric)} {ours} in the last {words.requests(int(n_c))}, stable's {theirs}"
+    return f"{text}; over the limit {bound} while the arms do not differ, so nothing moves"
+
+
 def _threshold(settings: Settings, index: int) -> float:
     """What this guardrail's E must reach to decide alone; 1e300 for one without weight."""
     weight = settings.weights[index]
@@ -143,6 +158,16 @@ def _values(guard: Guard, cells: tuple[Cells, Cells]) -> tuple[float | None, flo
     if guard.metric.kind is Kind.LATENCY:
         return quantile(cells[0], guard.metric.q), quantile(cells[1], guard.metric.q)
     return guard.tally.observed, guard.tally.baseline
+
+
+def _sudden(guard: Guard) -> tuple[float, float | None, int] | None:
+    """The recent windows, where they and not the whole rollout show what is wrong: a candidate that turned bad late."""
+    n_c, x_c, n_b, x_b = guard.recent()
+    observed, whole = x_c / n_c if n_c else 0.0, guard.tally.observed or 0.0
+    apart = abs(observed - whole) > 0.5 * whole if guard.metric.kind is not Kind.SCORE else abs(observed - whole) > 0.05
+    if guard.metric.kind is Kind.LATENCY or n_c < 20 or n_c * 2 > guard.tally.n_c or not apart:
+        return None
+    return observed, x_b / n_b if n_b else guard.tally.baseline, int(n_c)
 
 
 def _dead(guard: Guard) -> str:

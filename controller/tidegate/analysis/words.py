@@ -30,7 +30,7 @@ def value(metric: Metric, number: float | None) -> str:
 def percent(share: float) -> str:
     """0.191 -> `19.1 %`; small shares keep two digits."""
     shown = share * 100
-    return f"{shown:.1f} %" if shown >= 1 or shown == 0 else f"{shown:.2g} %"
+    return f"{shown:.1f} %" if shown >= 0.995 or shown == 0 else f"{shown:.2g} %"
 
 
 def limit(guardrail: Guardrail, metric: Metric, number: float | None = None) -> str:
@@ -39,6 +39,10 @@ def limit(guardrail: Guardrail, metric: Metric, number: float | None = None) -> 
     match guardrail.limit_name:
         case "max_ratio" | "min_ratio":
             return f"{bound:.3g}x" if bound != int(bound) else f"{bound:.1f}x"
+        case "max_increase" if bound == 0:
+            return "no increase"
+        case "max_drop" if bound == 0:
+            return "no drop"
         case "max_increase":
             return f"+{bound:.3g}" if metric.kind is Kind.SCORE else f"+{bound * 100:.3g} %"
         case "max_drop":
