@@ -70,7 +70,9 @@ class Intake(io.RawIOBase):
         return self._sha256.hexdigest()
 
 
-def local_fault(error: OSError, where: str, what: str) -> TidegateError:
+def local_fault(
+    error: OSError, where: str, what: str, fix: str = "correct the uri, or put the file there"
+) -> TidegateError:
     """What a failed read or write on this machine means: a full disk and missing rights need a person."""
     reason = f"{what}: {error.strerror or error}"
     match error.errno:
@@ -82,8 +84,8 @@ def local_fault(error: OSError, where: str, what: str) -> TidegateError:
             )
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return NeedsPerson(reason, where=where, fix="give the controller's user the right to it")
-        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR | errno.ELOOP | errno.ENAMETOOLONG:
-            return NeedsPerson(reason, where=where, fix="correct the uri, or put the file there")
+        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR | errno.EEXIST | errno.ELOOP | errno.ENAMETOOLONG:
+            return NeedsPerson(reason, where=where, fix=fix)
         case _:
             return RetryLater(reason, where=where, delay=5.0)
 
@@ -148,11 +150,10 @@ def _copy(path: Path, intake: Intake, uri: str) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise local_fault(error, uri, str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NeedsPerson("this is no plain file", where=uri, fix="name one file; pack a folder into an archive")
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NeedsPerson(
-                "this is no plain file", where=uri, fix="an artifact is one file; pack a folder into an archive"
-            )
         while True:
             try:
                 chunk = file.read(CHUNK)

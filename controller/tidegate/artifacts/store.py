@@ -59,6 +59,10 @@ class Store:
         path = self._folder(sha256) / file_name(uri)
         if _stamped(path):
             return path
+        what, fix = (
+            f"the artifact cache {self._cache}",
+            "correct `artifacts.cache` in tidegate.yaml: it has to be a folder",
+        )
         try:
             for folder in (self._locks, self._partial):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ class Store:
                     return path
                 self._bring(uri, sha256, size, read, path)
         except OSError as error:
-            raise local_fault(error, uri, f"the artifact cache {self._cache}") from error
+            raise local_fault(error, uri, what, fix) from error
         return path
 
     def cached(self, uri: str, sha256: str) -> Path | None:
@@ -135,7 +139,8 @@ class Store:
         for leftover in self._partial.glob(f"{sha256}.*"):
             leftover.unlink()
         if size is not None and shutil.disk_usage(self._partial).free < size:
-            raise local_fault(OSError(errno.ENOSPC, ""), uri, f"the artifact cache {self._cache} ({size} bytes needed)")
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise local_fault(full, uri, f"the artifact cache {self._cache} ({size} bytes needed)")
         descriptor, name = tempfile.mkstemp(prefix=f"{sha256}.", dir=self._partial)
         try:
             intake = Intake(descriptor, uri, size)
@@ -178,7 +183,11 @@ def _marks(path: Path) -> list[int]:
 def _stamps(folder: Path) -> dict[str, list[int]]:
     try:
         stamps = json.loads((folder / STAMP).read_bytes())
-    except (FileNotFoundError, ValueError):  # a stamp that cannot be read is no stamp: the file is hashed again
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        ValueError,
+    ):  # a stamp that cannot be read is no stamp: the file is hashed again
         return {}
     return stamps if isinstance(stamps, dict) else {}
 
@@ -186,7 +195,7 @@ def _stamps(folder: Path) -> dict[str, list[int]]:
 def _stamped(path: Path) -> bool:
     try:
         return _stamps(path.parent).get(path.name) == _marks(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
