@@ -30,7 +30,13 @@ ENVIRONMENT = {
 def git(*arguments: str | Path, cwd: Path | None = None, stdin: str | None = None) -> str:
     """Git as a person runs it."""
     done = subprocess.run(
-        ["git", *map(str, arguments)], cwd=cwd, env=ENVIRONMENT, input=stdin, capture_output=True, text=True, check=False
+        ["git", *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

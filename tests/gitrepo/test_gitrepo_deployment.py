@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ features:
     replicas: 3
 """
 BAD = GOOD.replace("'2.0.0'   # July scans", '"2.1.0"  # August scans').replace(
-    "policy: progressive\n", "policy: progressive\nreason: |\n  August.\n\n  More of it.\napprovals:\n  - half  # seen\n"
+    "policy: progressive\n",
+    "policy: progressive\nreason: |\n  August.\n\n  More of it.\napprovals:\n  - half  # seen\n",
 )
 BACK = Asked("2.0.0", "default")
 
@@ -56,9 +58,13 @@ def test_a_comment_added_elsewhere_is_not_lost_to_an_exact_restore() -> None:
 
 
 def test_a_feature_comes_back_alone() -> None:
-    bad = GOOD.replace('{version: "1.1.0"}', '{version: "1.2.0", reason: new, replicas: 2}').replace("replicas: 3", "replicas: 5")
+    bad = GOOD.replace('{version: "1.1.0"}', '{version: "1.2.0", reason: new, replicas: 2}').replace(
+        "replicas: 3", "replicas: 5"
+    )
     back = taken_back(bad, GOOD, "archive", Asked("1.1.0", "default"), "why")
-    assert back == GOOD.replace('{version: "1.1.0"}', '{version: "1.1.0", replicas: 2}').replace("replicas: 3", "replicas: 5")
+    assert back == GOOD.replace('{version: "1.1.0"}', '{version: "1.1.0", replicas: 2}').replace(
+        "replicas: 3", "replicas: 5"
+    )
 
 
 def test_a_feature_that_only_the_bad_commit_knew_goes_again() -> None:
@@ -162,6 +168,11 @@ def _load(text: str) -> Any:
     return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
+def _others(text: str) -> str:
+    """All but this route's fields; an indented comment may have moved left, out of the way of a block scalar."""
+    return re.sub(r"(?m)^[ \t]+#", "#", yamltext.without(text, (), FIELDS))
+
+
 def _plain(text: str) -> dict[str, object]:
     return {name: value for name, value in _load(text).items() if name not in FIELDS}
 
@@ -173,7 +184,7 @@ def test_any_layout_gets_the_wish_and_keeps_everything_else(head: str, good: str
     back = taken_back(head, good, None, want, "why: so")
     assert asked(back, None) == want
     if back != good:
-        assert yamltext.without(back, (), FIELDS) == yamltext.without(head, (), FIELDS)
+        assert _others(back) == _others(head)
     assert _plain(back) == _plain(head)
 
 

@@ -26,7 +26,9 @@ def test_variables_that_point_elsewhere_do_not_reach_git(world: World, monkeypat
     assert clean_environment()["GIT_TERMINAL_PROMPT"] == "0"
 
 
-def test_a_users_signing_and_hooks_change_nothing(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_signing_and_hooks_change_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     for name in ("reference-transaction", "pre-push", "post-checkout"):
@@ -89,7 +91,10 @@ def test_git_missing_from_the_path_needs_a_person(tmp_path: Path, monkeypatch: p
     [
         ("fatal: Authentication failed for 'https://git.example.com/r.git/'", NeedsPerson),
         ("fatal: could not read Username for 'https://git.example.com': terminal prompts disabled", NeedsPerson),
-        ("git@git.example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.", NeedsPerson),
+        (
+            "git@git.example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+            NeedsPerson,
+        ),
         ("remote: Repository not found.\nfatal: repository 'https://git.example.com/r/' not found", NeedsPerson),
         ("fatal: detected dubious ownership in repository at '/srv/r.git'", NeedsPerson),
         ("Host key verification failed.\nfatal: Could not read from remote repository.", NeedsPerson),
@@ -113,7 +118,9 @@ def test_a_remotes_own_damage_is_not_ours() -> None:
 
 def test_passwords_of_urls_stay_out_of_messages() -> None:
     assert redact("from https://me:hidden@git.example.com/r.git") == "from https://***@git.example.com/r.git"
-    error = sort("fatal: unable to access 'https://me:hidden@h.example.com/': x", where="https://me:hidden@h.example.com/")
+    error = sort(
+        "fatal: unable to access 'https://me:hidden@h.example.com/': x", where="https://me:hidden@h.example.com/"
+    )
     assert "hidden" not in str(error)
 
 

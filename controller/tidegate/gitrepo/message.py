@@ -39,7 +39,7 @@ def rejection(route: str, rejected: Release, good: Release, reason: str, *, aske
     )
     reason = one_line(reason)
     trailers = {ROUTE: route, RELEASE: good.digest, REJECTS: rejected.digest, REASON: reason}
-    return _message(f'Revert "{what}": {reason}', (body, f"Reason: {reason}.", story), trailers)
+    return _message(f'Revert "{what}": {reason}', (body, f"Reason: {reason.rstrip('.')}.", story), trailers)
 
 
 def rollback(route: str, left: Release, good: Release, reason: str, *, config_only: bool = False) -> str:

@@ -78,32 +78,33 @@ def section(text: str, path: Sequence[str]) -> Section | None:
     return Section(fields, bool(node.flow_style), start.column, start.index, _end(node, text))
 
 
-def set_field(text: str, path: Sequence[str], name: str, value: Any, after: Iterable[str] = ()) -> str:
+def set_field(text: str, path: Sequence[str], name: str, value: Any, after: Sequence[str] = ()) -> str:
     """The same text with one field set; missing mappings on the way are made. A comment behind the value stays.
 
     A new field stands behind the last one of `after` that is there, else at the end of its mapping.
     """
-    return _put(text, path, name, value if isinstance(value, _Raw) else _Raw(render(value)), tuple(after))
+    return _put(text, path, name, value if isinstance(value, _Raw) else _Raw(render(value)), after)
 
 
-def copy_field(text: str, path: Sequence[str], name: str, source: str, after: Iterable[str] = ()) -> str:
+def copy_field(text: str, path: Sequence[str], name: str, source: str, after: Sequence[str] = ()) -> str:
     """The same text with one field as `source` writes it, comment and quotes included, or without it as `source` is."""
     theirs = section(source, path)
     if theirs is None or name not in theirs.fields:
         return remove_field(text, path, name)
     field = theirs.fields[name]
     ours = section(text, path)
-    if ours is not None and name in ours.fields and not ours.flow and not theirs.flow and ours.indent == theirs.indent:
-        mine = ours.fields[name]
-        lines = _with_newlines_of(text, source[field.line_start : field.line_end])
-        return text[: mine.line_start] + _ended(lines, text) + text[mine.line_end :]
+    if ours is not None and not ours.flow and not theirs.flow and ours.indent == theirs.indent:
+        mine = ours.fields.get(name)
+        place = mine.line_start if mine else _line_behind(text, ours, after)
+        lines = _ended(_with_newlines_of(text, source[field.line_start : field.line_end]), text)
+        return _joined(_ended(text[:place], text) + lines, text[mine.line_end if mine else place :], ours.indent)
     value = source[field.value_start : field.end]
-    if "\n" in value or "#" in value:
+    if value[0] not in "'\"" or "\n" in value:
         found = yaml.load(source, Loader=_LOADER)  # noqa: S506 either one is a safe loader
         for part in (*path, name):
             found = found[part]
         value = render(found)
-    return _put(text, path, name, _Raw(value), tuple(after))
+    return _put(text, path, name, _Raw(value), after)
 
 
 def remove_field(text: str, path: Sequence[str], name: str) -> str:
@@ -115,7 +116,7 @@ def remove_field(text: str, path: Sequence[str], name: str) -> str:
         return remove_field(text, path[:-1], path[-1])
     field = found.fields[name]
     if not found.flow:
-        return text[: field.line_start] + text[field.line_end :]
+        return _joined(text[: field.line_start], text[field.line_end :], found.indent)
     behind = re.compile(r"\s*,\s*").match(text, field.end)
     if behind:
         return text[: field.start] + text[behind.end() :]
@@ -124,8 +125,18 @@ def remove_field(text: str, path: Sequence[str], name: str) -> str:
 
 def without(text: str, path: Sequence[str], names: Iterable[str]) -> str:
     """The text with these fields cut out: two texts that differ only in them are equal then."""
-    for name in names:
-        text = remove_field(text, path, name)
+    found = section(text, path)
+    if found is None:
+        return text
+    cut = [found.fields[name] for name in names if name in found.fields]
+    if path and len(cut) == len(found.fields):
+        return remove_field(text, path[:-1], path[-1])
+    if found.flow:
+        for field in cut:
+            text = remove_field(text, path, field.name)
+        return text
+    for field in sorted(cut, key=lambda field: -field.start):
+        text = text[: field.line_start] + text[field.line_end :]
     return text
 
 
@@ -152,7 +163,7 @@ def quoted(value: str) -> _Raw:
     return _Raw(json.dumps(value, ensure_ascii=False))
 
 
-def _put(text: str, path: Sequence[str], name: str, value: _Raw, after: tuple[str, ...]) -> str:
+def _put(text: str, path: Sequence[str], name: str, value: _Raw, after: Sequence[str]) -> str:
     found = section(text, path)
     if found is None or (found.flow and not found.fields):
         if not path:
@@ -161,11 +172,11 @@ def _put(text: str, path: Sequence[str], name: str, value: _Raw, after: tuple[st
     field = found.fields.get(name)
     if field is not None:
         return f"{text[: field.key_end]}: {value}{text[field.end :]}"
-    before = [found.fields[other] for other in after if other in found.fields]
     if found.flow:
-        place = before[-1].end if before else found.fields[list(found.fields)[-1]].end
+        last = [other for other in after if other in found.fields] or list(found.fields)
+        place = found.fields[last[-1]].end
         return f"{text[:place]}, {render(name)}: {value}{text[place:]}"
-    place = before[-1].line_end if before else _next_line(text, found.end)
+    place = _line_behind(text, found, after)
     line = _ended(f"{' ' * found.indent}{render(name)}: {value}", text)
     return _ended(text[:place], text) + line + text[place:]
 
@@ -178,6 +189,25 @@ def _end(node: yaml.Node, text: str) -> int:
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         return max(node.start_mark.index, len(text[: node.end_mark.index].rstrip()))
     return int(node.end_mark.index)
+
+
+def _joined(before: str, after: str, indent: int) -> str:
+    """Two halves of a text. An indented comment that would become text of a block scalar above it moves to the left."""
+    node = yaml.compose(before, Loader=_LOADER)
+    while isinstance(node, yaml.CollectionNode) and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
+        match = re.match(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?:[ \t]*#[^\n]*$)?", after)
+        comments = match[0] if match else ""
+        after = re.sub(r"(?m)^[ \t]*(?=#)", " " * indent, comments) + after[len(comments) :]
+    return before + after
+
+
+def _line_behind(text: str, found: Section, after: Sequence[str]) -> int:
+    """Where a new line of a section goes: behind the last of the fields `after` that is there, else at its end."""
+    before = [found.fields[name] for name in after if name in found.fields]
+    return before[-1].line_end if before else _next_line(text, found.end)
 
 
 def _next_line(text: str, position: int) -> int:
