@@ -6,7 +6,8 @@ Nothing heavy is imported here: this is what a hook runs before every commit.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,17 +45,15 @@ def validate(
 
     Example: tidegate validate --base origin/main
     """
-    import gc
-
     from tidegate.rules.report import REPORTERS, Report
 
-    gc.disable()  # a short life with a hundred thousand small values and no cycles: collecting costs half the time
     findings: list[Finding] = []
     sources: dict[str, bytes] = {}
-    for root, below in _roots(paths or []).items():
-        found, files = _judge(root, below, base)
-        findings += found
-        sources |= files
+    with _uncollected():
+        for root, below in _roots(paths or []).items():
+            found, files = _judge(root, below, base)
+            findings += found
+            sources |= files
     report = Report(sorted(findings), len(sources), sources, excerpts=sys.stdout.isatty())
     text = REPORTERS[format](report)
     if text:
@@ -63,6 +62,20 @@ def validate(
         typer.echo(report.summary, err=True)
     if report.errors:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector: half a million small values and no cycles, which it would go through again and again."""
+    import gc
+
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _roots(paths: list[Path]) -> dict[Path, list[Path]]:

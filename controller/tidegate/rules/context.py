@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from tidegate.spec.declared import Declared, DeclaredModel, Loaded
 from tidegate.spec.deployment import Deployment
-from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.policy import RolloutPolicy
 from tidegate.spec.version import ModelVersion
 
@@ -28,12 +27,6 @@ class Context:
         for model in self.declared.models.values():
             for version in model.versions.values():
                 yield model, version
-
-    def configs(self) -> Iterator[tuple[DeclaredModel, Loaded[InferenceConfig]]]:
-        """Every inference config that could be read, with the model that it lies in."""
-        for model in self.declared.models.values():
-            for config in model.configs.values():
-                yield model, config
 
     def deployments(self) -> Iterator[tuple[DeclaredModel, Loaded[Deployment]]]:
         """Every deployment that could be read, with the model that it lies in."""

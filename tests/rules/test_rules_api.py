@@ -1,0 +1,67 @@
+"""What the controller asks: the findings of a commit, and which models they keep on their old state."""
+
+from __future__ import annotations
+
+from example_repo import edited, example
+
+from tidegate.rules.api import blocking, validate_declared, validate_files
+from tidegate.rules.rule import Example
+from tidegate.spec.declared import load
+
+
+def test_a_clean_commit_blocks_nobody() -> None:
+    assert validate_files(example()) == []
+    assert blocking([]) == {}
+
+
+def test_a_broken_model_blocks_itself_and_no_other() -> None:
+    findings = validate_files(edited(Example("models/digits/deployment.yaml", 'version: "9.9.9"', 'version: "2.0.0"')))
+    assert {name: [f.rule for f in found] for name, found in blocking(findings).items()} == {
+        "digits": ["unknown-version"]
+    }
+
+
+def test_warnings_block_nobody() -> None:
+    findings = validate_files({path: text.partition(b"\n")[2] for path, text in example().items()})
+    assert {f.severity for f in findings} == {"warning"}
+    assert blocking(findings) == {}
+
+
+def test_a_policys_errors_block_the_models_that_use_it() -> None:
+    files = edited(Example("policies/progressive.yaml", "metric: speed,", "metric: latency_p95_ms,"))
+    files["policies/spare.yaml"] = files["policies/progressive.yaml"].replace(b"name: progressive", b"name: spare")
+    findings = validate_files(files)
+    assert set(blocking(findings, load(files))) == {"digits", "assistant", None}
+    assert {f.path for f in blocking(findings, load(files))[None]} == {"policies/spare.yaml"}
+    assert set(blocking(findings)) == {None}
+
+
+def test_a_policy_that_cannot_be_read_blocks_its_users_by_their_own_files() -> None:
+    findings = validate_files(edited(Example("policies/progressive.yaml", "steps: [", "steps:")))
+    assert set(blocking(findings)) == {"digits", "assistant", None}
+
+
+def test_another_environments_deployment_is_not_judged() -> None:
+    files = example()
+    files["models/digits/deployments/production.yaml"] = files.pop("models/digits/deployment.yaml").replace(
+        b"../../", b"../../../"
+    )
+    files["models/digits/deployments/staging.yaml"] = (
+        files["models/digits/deployments/production.yaml"] + b"nonsense: 1\n"
+    )
+    assert validate_files(files, "production") == []
+    assert [f.rule for f in validate_files(files, "staging")] == ["unknown-field"]
+    assert [f.path for f in validate_files(files, None)] == ["models/digits/deployments/staging.yaml"]
+
+
+def test_an_empty_commit_has_no_findings() -> None:
+    assert validate_files({}) == []
+
+
+def test_files_that_are_not_ours_have_none_either() -> None:
+    assert validate_files(example() | {"README.md": b"# hello", "models/digits/train.yaml": b"["}) == []
+
+
+def test_what_is_loaded_already_is_not_loaded_again() -> None:
+    files = edited(Example("models/digits/deployment.yaml", "policy: none", "policy: progressive"))
+    assert validate_declared(load(files), files) == validate_files(files)
