@@ -1,0 +1,92 @@
+"""Speaks to Envoy's admin interface: a socket file that only this user can open, or a loopback address.
+
+supervisor.py asks it what is live; process.py whether Envoy is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tidegate.gateway.names import split_address
+from tidegate.spec.errors import RetryLater
+
+
+class _FileConnection(http.client.HTTPConnection):
+    """HTTP over a socket file. It is opened through its folder's descriptor: a socket's path may have 107 bytes only."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
+        finally:
+            os.close(folder)
+
+
+class Admin:
+    """Envoy's admin interface at a socket file, or at `address` (HOST:PORT)."""
+
+    def __init__(self, path: Path, address: str | None = None, timeout: float = 5.0) -> None:
+        self._path = path
+        self._address = address
+        self._timeout = timeout
+
+    @contextlib.contextmanager
+    def _connection(self, timeout: float) -> Iterator[http.client.HTTPConnection]:
+        if self._address is None:
+            connection: http.client.HTTPConnection = _FileConnection(self._path, timeout)
+        else:
+            host, port = split_address(self._address)
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def call(self, method: str, target: str, timeout: float | None = None) -> tuple[int, bytes]:
+        """Status and body. Raises RetryLater when Envoy does not answer within `timeout` seconds."""
+        try:
+            with self._connection(self._timeout if timeout is None else timeout) as connection:
+                connection.request(method, target)
+                response = connection.getresponse()
+                return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise RetryLater(f"Envoy's admin interface does not answer: {error}", where="gateway", delay=0.1) from error
+
+    def get(self, target: str, timeout: float | None = None) -> Any:
+        """The JSON at `target`. Raises RetryLater when Envoy does not answer, or not with 200."""
+        status, body = self.call("GET", target, timeout)
+        if status != 200:
+            raise RetryLater(f"Envoy's admin interface answers {status} to {target}", where="gateway", delay=0.1)
+        return orjson.loads(body)
+
+    def ready(self) -> bool:
+        """Whether Envoy has all its configuration and takes requests."""
+        try:
+            status, body = self.call("GET", "/ready")
+        except RetryLater:
+            return False
+        return status == 200 and body.strip() == b"LIVE"
+
+    def stats(self, pattern: str, timeout: float | None = None) -> dict[str, int | str]:
+        """Counters, gauges and texts whose names the regular expression finds."""
+        found = self.get(f"/stats?format=json&filter={pattern}", timeout)["stats"]
+        return {stat["name"]: stat["value"] for stat in found if "name" in stat}
+
+    def runtime(self, timeout: float | None = None) -> dict[str, str]:
+        """The runtime values that are in force, by key."""
+        entries = self.get("/runtime?format=json", timeout)["entries"]
+        return {key: entry["final_value"] for key, entry in entries.items()}

@@ -1,0 +1,244 @@
+"""What is fixed when Envoy starts: the listener, the filters, the record's format, the admin socket. Pure.
+
+render.py writes what changes while it runs; process.py starts it with this file.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tidegate.gateway.names import split_address
+from tidegate.gateway.record import FIELDS
+from tidegate.gateway.render import RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
+
+ADMIN_SOCKET = "admin.sock"
+MAX_CONNECTIONS = 65536
+
+_FILTERS = f"{TYPE}.extensions.filters.http"
+_TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
+_BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
+_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%"
+_MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%e-3'
+_MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
+_NO_FLAGS = ',"flags":null}\n'
+_FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
+_SEEN = {
+    "time": _TIME,
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "status": "%RESPONSE_CODE%",
+    "duration_ms": "%DURATION%",
+    "flags": "%RESPONSE_FLAGS%",
+}
+
+
+def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, layer: Path, record: Path) -> bytes:
+    """Envoy's bootstrap file. `address`: where clients call; `admin`: HOST:PORT, or None for a socket in Envoy's folder.
+
+    `clusters` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record to append to.
+    """
+    return orjson.dumps(
+        {
+            "node": {"id": "tidegate", "cluster": "tidegate"},
+            "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}} if admin is None else _socket(admin)},
+            "layered_runtime": {
+                "layers": [{"name": "weights", "disk_layer": {"symlink_root": str(layer), "subdirectory": "tidegate"}}]
+            },
+            "overload_manager": {
+                "resource_monitors": [
+                    {
+                        "name": "envoy.resource_monitors.global_downstream_max_connections",
+                        "typed_config": {
+                            "@type": f"{TYPE}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                            "max_active_downstream_connections": MAX_CONNECTIONS,
+                        },
+                    }
+                ]
+            },
+            # With thousands of clusters the statistics would be most of the memory: only those that somebody reads.
+            "stats_config": {
+                "stats_matcher": {
+                    "inclusion_list": {
+                        "patterns": [
+                            {"prefix": "cluster_manager."},
+                            {"prefix": "http.tidegate."},
+                            {"prefix": "runtime."},
+                            {"prefix": "server."},
+                            {"suffix": ".upstream_rq_active"},
+                            {"suffix": ".upstream_rq_total"},
+                        ]
+                    }
+                }
+            },
+            "dynamic_resources": {"cds_config": _from_file(clusters)},
+            "static_resources": {
+                "listeners": [
+                    {
+                        "name": "public",
+                        "address": _socket(address),
+                        # Two gateways must never share a port unseen.
+                        "enable_reuse_port": False,
+                        "filter_chains": [
+                            {"filters": [{"name": "http", "typed_config": _connection_manager(routes, record)}]}
+                        ],
+                    }
+                ]
+            },
+        },
+        option=orjson.OPT_INDENT_2,
+    )
+
+
+def _socket(address: str) -> dict[str, Any]:
+    host, port = split_address(address)
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
+
+
+def _connection_manager(routes: Path, record: Path) -> dict[str, Any]:
+    return {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "tidegate",
+        "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "tidegate"},
+        "request_headers_timeout": "30s",
+        "normalize_path": True,
+        "use_remote_address": True,
+        "server_name": "tidegate",
+        "server_header_transformation": "APPEND_IF_ABSENT",
+        # Every request gets an id of its own: a record line is found by it, and a client must not be able to forge a second one.
+        "generate_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": {
+                "@type": f"{TYPE}.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+                "pack_trace_reason": False,
+            }
+        },
+        "early_header_mutation_extensions": [
+            {
+                "name": "strip",
+                "typed_config": {
+                    "@type": f"{TYPE}.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+                    "mutations": [
+                        {"remove": "x-request-id"},
+                        {"remove": "x-tidegate-release"},
+                        {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
+                    ],
+                },
+            }
+        ],
+        "rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)},
+        "access_log": _record_format(record),
+        "local_reply_config": _own_answers(),
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.set_filter_state",
+                "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
+            },
+            {
+                "name": "envoy.filters.http.header_mutation",
+                "typed_config": {
+                    "@type": f"{_FILTERS}.header_mutation.v3.HeaderMutation",
+                    "mutations": {
+                        "request_mutations": [_release_header()],
+                        "response_mutations": [{"remove": "x-tidegate-release"}, _release_header()],
+                    },
+                },
+            },
+            {
+                "name": "envoy.filters.http.lua",
+                "disabled": True,  # only an arm with inference parameters pays for it
+                "typed_config": {
+                    "@type": f"{_FILTERS}.lua.v3.Lua",
+                    "default_source_code": {"inline_string": _script()},
+                },
+            },
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
+            },
+        ],
+    }
+
+
+def _script() -> str:
+    return resources.files("tidegate.gateway").joinpath("merge.lua").read_text(encoding="utf-8")
+
+
+def _release_header() -> dict[str, Any]:
+    return {
+        "append": {
+            "header": {"key": "x-tidegate-release", "value": f"%FILTER_STATE({RELEASE_STATE}:PLAIN)%"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+    }
+
+
+def _record_format(record: Path) -> list[dict[str, Any]]:
+    """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
+
+    Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
+    `1234e-3` is a JSON number. A request with a response flag may have no time of its last byte (the client has left): whole
+    milliseconds then. A request that never reached a route (not HTTP, too large headers) has no arm, and may have no id.
+    """
+    known = f"'{RECORD_STATE}' in filter_state"
+    return [
+        _log(record, f"response.flags == 0 && {known}", _text(_BEGIN + _KNOWN + _MICROSECONDS + _NO_FLAGS)),
+        _log(record, f"response.flags != 0 && {known}", _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS)),
+        _log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | _SEEN}),
+    ]
+
+
+def _text(line: str) -> dict[str, Any]:
+    return {"text_format_source": {"inline_string": line}, "omit_empty_values": True}
+
+
+def _log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "envoy.access_loggers.file",
+        "filter": {
+            "extension_filter": {
+                "name": "envoy.access_loggers.extension_filters.cel",
+                "typed_config": {
+                    "@type": f"{TYPE}.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                    "expression": expression,
+                },
+            }
+        },
+        "typed_config": {
+            "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": str(record),
+            "log_format": log_format,
+        },
+    }
+
+
+def _own_answers() -> dict[str, Any]:
+    """Answers that the gateway gives itself are JSON and name the route, whatever the reason."""
+    route = "%METADATA(ROUTE:tidegate:route)%"
+    told = {"route": route, "request_id": "%REQ(X-REQUEST-ID)%"}
+    sentences = {
+        "UH,NC": f"route {route} has no ready instance",
+        "UF": f"no instance of route {route} could be reached",
+        "UC,UR,LR,UPE": f"the instance of route {route} closed the connection before it answered",
+        "UT,SI,UMSDR": f"route {route} did not answer in time",
+        "UO": f"route {route} has too many requests under way",
+        "NR": "no release of this model takes this request",
+    }
+    return {
+        "mappers": [
+            {
+                "filter": {"response_flag_filter": {"flags": flags.split(",")}},
+                "body_format_override": {"json_format": {"error": sentence, **told}},
+            }
+            for flags, sentence in sentences.items()
+        ],
+        "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%", **told}},
+    }

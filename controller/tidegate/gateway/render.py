@@ -1,0 +1,300 @@
+"""A `Table` as the two files that Envoy reads while it runs: clusters and routes. Pure, and byte for byte repeatable.
+
+names.py has the names, bootstrap.py the part that is fixed at start, merge.lua the merging of inference parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from tidegate.gateway.model import Arm, Route, Table, Upstream
+from tidegate.gateway.names import Shares, cluster_name, prefix, segments
+from tidegate.spec.model import Segment
+
+TYPE = "type.googleapis.com/envoy"
+ROUTES = "tidegate"
+FEATURE_HEADER = "x-tidegate-feature"
+RELEASE_STATE = "tidegate.release"
+RECORD_STATE = "tidegate.record"
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a request body that the gateway holds in memory to merge parameters into; a larger one is answered with 413."""
+
+# A keep-alive shorter than that of common servers (gunicorn 2 s, uvicorn 5 s): they close a connection that Envoy no longer uses.
+_KEEP_ALIVE = "1.500s"
+# These never reached the server, so they are safe for every method. A reset in mid-request is not among them.
+_RETRY = {
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+    "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
+}
+_LIMITS = {"max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384, "max_retries": 1024}
+_LISTED = 40
+
+
+def clusters(table: Table) -> dict[str, Upstream]:
+    """Every cluster that the routes need, by name. An upstream that the table lacks is one without endpoints."""
+    upstreams = {upstream.name: upstream for upstream in table.upstreams}
+    return {
+        cluster_name(arm): upstreams.get(arm.upstream) or Upstream(arm.upstream, ())
+        for route in table.routes
+        for arm in route.arms
+    }
+
+
+def cluster(name: str, upstream: Upstream) -> bytes:
+    """One cluster as JSON."""
+    endpoints = [
+        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
+        for host, port in upstream.endpoints
+    ]
+    return orjson.dumps(
+        {
+            "@type": f"{TYPE}.config.cluster.v3.Cluster",
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "lb_policy": "LEAST_REQUEST",
+            "circuit_breakers": {"thresholds": [_LIMITS]},
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "common_http_protocol_options": {"idle_timeout": _KEEP_ALIVE},
+                    "explicit_http_config": {"http_protocol_options": {}},
+                }
+            },
+        }
+    )
+
+
+def model_routes(routes: Sequence[Route], timeouts: Mapping[str, float], shares: Shares) -> bytes:
+    """What matches `/<model>/`, as JSON: the model's features, then the model itself.
+
+    `routes` are all of one model. `timeouts` in seconds by upstream. `shares` are the weights to write into the file.
+    """
+    ordered = sorted(routes, key=lambda route: (route.feature is None, route.feature or ""))
+    entries = [_entry(route, segment, timeouts, shares) for route in ordered for segment in segments(route)]
+    if ordered[-1].feature is not None:
+        entries.append(_nobody(ordered[-1].model, None, f"model {ordered[-1].model} is served to its features only"))
+    return orjson.dumps(
+        {
+            "action": {
+                "name": ordered[0].model,
+                "typed_config": {"@type": f"{TYPE}.config.route.v3.RouteList", "routes": entries},
+            }
+        }
+    )
+
+
+def _entry(route: Route, segment: str | None, timeouts: Mapping[str, float], shares: Shares) -> dict[str, Any]:
+    key = prefix(route, segment)
+    weights = shares.get(key)
+    entry: dict[str, Any] = {
+        "name": key,
+        "match": {"prefix": f"/{route.model}/", "headers": _headers(route, segment)},
+        "metadata": {"filter_metadata": {"tidegate": {"route": route.name}}},
+    }
+    if weights is None:
+        sentence = f"no release of route {route.name} takes this request"
+        return entry | _answer(503, sentence, _record(route, segment, None))
+    used = [timeouts.get(arm.upstream, 60.0) for arm in route.arms]
+    longest = max(used)
+    action: dict[str, Any] = {
+        "prefix_rewrite": "/",
+        "timeout": _seconds(longest),
+        "idle_timeout": _seconds(max(longest, 300.0)),
+        "weighted_clusters": {
+            "clusters": [_arm(route, segment, arm, weights, timeouts, longest) for arm in route.arms],
+            "runtime_key_prefix": key,
+        },
+    }
+    if route.sticky:
+        action["hash_policy"] = [{"header": {"header_name": route.sticky}}]
+        action["weighted_clusters"]["use_hash_policy"] = True
+    return entry | {"route": action}
+
+
+def _arm(
+    route: Route,
+    segment: str | None,
+    arm: Arm,
+    weights: Mapping[str, int],
+    timeouts: Mapping[str, float],
+    longest: float,
+) -> dict[str, Any]:
+    name = cluster_name(arm)
+    state = {RELEASE_STATE: arm.release, RECORD_STATE: _record(route, segment, arm)}
+    filters: dict[str, Any] = {"envoy.filters.http.set_filter_state": filter_state(state)}
+    if arm.body is not None:
+        parameters = json.dumps(arm.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        filters["envoy.filters.http.lua"] = {
+            "@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute",
+            "filter_context": {"parameters": parameters},
+        }
+    entry: dict[str, Any] = {"name": name, "weight": weights.get(name, 0), "typed_per_filter_config": filters}
+    timeout = timeouts.get(arm.upstream, 60.0)
+    if (
+        timeout != longest
+    ):  # the route has one timeout; a shorter one of an arm travels in the header that Envoy's router reads
+        entry["request_headers_to_add"] = [
+            {"header": {"key": "x-envoy-upstream-rq-timeout-ms", "value": str(max(1, round(timeout * 1000)))}}
+        ]
+    return entry
+
+
+def _headers(route: Route, segment: str | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if route.feature is not None:
+        found.append({"name": FEATURE_HEADER, "string_match": {"exact": route.feature}})
+    if segment is not None:
+        declared = route.segments[segment]
+        found.append({"name": declared.header, "string_match": _string_match(declared)})
+    return found
+
+
+def _string_match(segment: Segment) -> dict[str, Any]:
+    if segment.prefix is not None:
+        return {"prefix": segment.prefix}
+    values = segment.values or ()
+    if len(values) == 1:
+        return {"exact": values[0]}
+    return {"safe_regex": {"regex": "|".join(re.escape(value) for value in values)}}
+
+
+def _nobody(model: str, feature: str | None, sentence: str) -> dict[str, Any]:
+    route = Route(model, feature, ())
+    return {
+        "name": f"nobody.{model}",
+        "match": {"prefix": f"/{model}/"},
+        "metadata": {"filter_metadata": {"tidegate": {"route": route.name}}},
+    } | _answer(404, sentence, _record(route, None, None))
+
+
+def _record(route: Route | None, segment: str | None, arm: Arm | None) -> str:
+    """The members of a record line that the choice of route and arm decides, as JSON text between its neighbours."""
+    known = {
+        "route": route and route.name,
+        "model": route and route.model,
+        "feature": route and route.feature,
+        "segment": segment,
+        "role": arm and arm.role,
+        "release": arm and arm.release,
+        "version": arm and arm.version,
+        "config": (arm and arm.config) or None,
+        "commit": arm and arm.commit,
+    }
+    return "," + orjson.dumps(known).decode()[1:-1]
+
+
+def filter_state(values: Mapping[str, str]) -> dict[str, Any]:
+    """Request state that no client can set: filters and the access log read it, it never travels as a header."""
+    return {
+        "@type": f"{TYPE}.extensions.filters.http.set_filter_state.v3.Config",
+        "on_request_headers": [
+            {
+                "object_key": key,
+                "factory_key": "envoy.string",
+                "format_string": {"text_format_source": {"inline_string": value.replace("%", "%%")}},
+            }
+            for key, value in values.items()
+        ],
+    }
+
+
+def _answer(status: int, sentence: str, record: str) -> dict[str, Any]:
+    return {
+        "direct_response": {"status": status, "body": {"inline_string": sentence}},
+        "typed_per_filter_config": {"envoy.filters.http.set_filter_state": filter_state({RECORD_STATE: record})},
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}s"
+
+
+def cluster_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The version (a digest of the content) and the bytes of the clusters file."""
+    return _file(b",".join(fragments.values()))
+
+
+def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The version and the bytes of the routes file; `fragments` by model.
+
+    Models are found by a prefix tree, so that a request's cost does not grow with their number.
+    """
+    served = list(fragments)
+    names = ", ".join(served[:_LISTED]) + (f" and {len(served) - _LISTED} more" if len(served) > _LISTED else "")
+    sentence = f"no model is served at this path; served here: {names}" if served else "no model is served here yet"
+    unknown = {
+        "@type": f"{TYPE}.config.route.v3.Route",
+        "name": "unknown",
+        "match": {"prefix": "/"},
+    } | _answer(404, sentence, _record(None, None, None))
+    no_match = {"action": {"name": "unknown", "typed_config": unknown}}
+    matcher: dict[str, Any] = {"on_no_match": no_match}
+    if fragments:
+        matcher["matcher_tree"] = {
+            "input": {
+                "name": "path",
+                "typed_config": {
+                    "@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput",
+                    "header_name": ":path",
+                },
+            },
+            "prefix_match_map": {"map": {f"/{model}/": orjson.Fragment(text) for model, text in fragments.items()}},
+        }
+    host = {
+        "name": ROUTES,
+        "domains": ["*"],
+        "retry_policy": _RETRY,
+        "request_body_buffer_limit": MAX_BODY,
+        "matcher": matcher,
+    }
+    resource = {"@type": f"{TYPE}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
+    return _file(orjson.dumps(resource))
+
+
+def _file(resources: bytes) -> tuple[str, bytes]:
+    version = blake2b(resources, digest_size=8).hexdigest()
+    return version, b'{"version_info":"%s","resources":[%s]}' % (version.encode(), resources)
+
+
+def parse_clusters(content: bytes) -> tuple[str, dict[str, bytes]]:
+    """The version and the fragments of a clusters file that this module wrote."""
+    file = orjson.loads(content)
+    return file["version_info"], {cluster["name"]: orjson.dumps(cluster) for cluster in file["resources"]}
+
+
+def parse_routes(content: bytes) -> tuple[str, dict[str, bytes], dict[str, dict[str, int]]]:
+    """The version, the fragments by model and the shares of a routes file that this module wrote."""
+    file = orjson.loads(content)
+    matcher = file["resources"][0]["virtual_hosts"][0]["matcher"]
+    tree = matcher.get("matcher_tree", {}).get("prefix_match_map", {}).get("map", {})
+    shares = {
+        entry["name"]: {arm["name"]: arm["weight"] for arm in entry["route"]["weighted_clusters"]["clusters"]}
+        for found in tree.values()
+        for entry in found["action"]["typed_config"]["routes"]
+        if "route" in entry
+    }
+    return file["version_info"], {path.strip("/"): orjson.dumps(found) for path, found in tree.items()}, shares
+
+
+def by_model(routes: Iterable[Route]) -> dict[str, list[Route]]:
+    """The routes of each model, models in order of their names."""
+    found: dict[str, list[Route]] = {}
+    for route in sorted(routes, key=lambda route: route.name):
+        found.setdefault(route.model, []).append(route)
+    return found
