@@ -100,7 +100,7 @@ def test_stop_ends_and_removes_and_may_be_repeated(place):
     runtime.stop(instance.name, grace=5)
     assert runtime.observe() == []
     with pytest.raises(OSError):
-        get(instance, "/ready")
+        get(instance, "/ready", timeout=0.5)  # nobody refuses at the address of a container that is gone
     runtime.stop(instance.name, grace=5)
 
 

@@ -92,10 +92,10 @@ def place(request: pytest.FixtureRequest) -> Place:
     return found
 
 
-def get(instance: Instance, path: str) -> tuple[int, bytes]:
+def get(instance: Instance, path: str, timeout: float = 10.0) -> tuple[int, bytes]:
     """One GET to the instance: status and body."""
     assert instance.address is not None
-    connection = http.client.HTTPConnection(*instance.address, timeout=10)
+    connection = http.client.HTTPConnection(*instance.address, timeout=timeout)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,7 +28,8 @@ from tidegate.runtime.labels import INSTANCE, NAME
 from tidegate.spec.controller import RuntimeSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
-TRIES = 5
+PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries to start: a name is taken some moments before its container can be seen."""
 
 
 class DockerRuntime:
@@ -59,9 +61,10 @@ class DockerRuntime:
         Raises NeedsPerson (no such image, name taken by a foreign container, impossible resources) or RetryLater.
         """
         with self._one_at_a_time(workload.name), engine_faults(f"start {workload.name}"):
-            for _ in range(TRIES):
+            for pause in PAUSES:
                 if self._started(workload):
                     return
+                time.sleep(pause)
         raise RetryLater("somebody else makes and removes its container", where=workload.name)
 
     def stop(self, name: str, grace: float) -> None:

@@ -1,27 +1,19 @@
 """The runtime of processes: each workload its command under a small shim, found again by a state file after a restart.
 
-Neighbours: shim.py runs beside each command and outlives the controller, procfs.py tells our processes from others,
-deaths.py tells of an end at once, logfile.py reads the output.
+Neighbours: launch.py starts shim.py beside each command, where it outlives the controller; records.py reads its state
+file, procfs.py tells our processes from others, deaths.py tells of an end at once, logfile.py reads the output.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
-import logging
 import os
 import select
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tidegate.artifacts.lock import locked
 from tidegate.runtime import procfs
@@ -29,32 +21,15 @@ from tidegate.runtime.deaths import Deaths
 from tidegate.runtime.expand import expand
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.labels import labels
+from tidegate.runtime.launch import environment, free_port, launch
 from tidegate.runtime.logfile import read_lines
+from tidegate.runtime.records import Record, read_record
 from tidegate.spec.controller import RuntimeSettings
-from tidegate.spec.errors import InternalError, NeedsPerson, RetryLater, TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater
 
-log = logging.getLogger(__name__)
-
-SHIM = Path(__file__).with_name("shim.py")
-FORMAT = 1
 LOG_LIMIT = 8 << 20
 """Bytes of one output file; two are kept for each workload."""
-LAUNCH_TIMEOUT = 30.0
 KILL_TIMEOUT = 5.0
-KEPT = ("HOME", "LANG", "PATH", "LD_LIBRARY_PATH")
-"""What a server sees of the controller's own environment: its secrets stay with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """One state file: what was started, and how it ended if it did."""
-
-    meta: dict[str, Any]
-    boot: str
-    shim: tuple[int, int]
-    child: tuple[int, int]
-    started_at: float
-    exit_code: int | None
 
 
 class ProcessRuntime:
@@ -152,32 +127,16 @@ class ProcessRuntime:
         with locked(self._locks / name, remove=remove):
             yield
 
-    def _record(self, name: str) -> _Record | None:
-        """What the state file says. None without one, or with a damaged one: `start` then ends what it left."""
-        path = self._folder(name) / "state.json"
-        try:
-            state = json.loads(path.read_bytes())
-            if state["format"] != FORMAT:
-                raise NeedsPerson(
-                    f"has format {state['format']}, this Tidegate reads {FORMAT}",
-                    where=str(path),
-                    fix="run the Tidegate version that wrote it, or end its processes with that one first",
-                )
-            shim, child = tuple(state["shim"]), tuple(state["child"])
-            return _Record(state["meta"], state["boot"], shim, child, state["started_at"], state["exit_code"])
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            log.warning("%s is damaged and counts as absent: %r", path, error)
-            return None
+    def _record(self, name: str) -> Record | None:
+        return read_record(self._folder(name) / "state.json")
 
-    def _runs(self, record: _Record) -> bool:
+    def _runs(self, record: Record) -> bool:
         """The shim lives exactly as long as the server does, plus the moment it takes to write the exit code."""
         if record.exit_code is not None or record.boot != self._boot:
             return False
         return procfs.is_alive(*record.shim, self._marker(record.meta["name"]))
 
-    def _instance_of(self, record: _Record) -> Instance:
+    def _instance_of(self, record: Record) -> Instance:
         meta = record.meta
         running = self._runs(record)
         if not running and record.exit_code is None:  # it may have written its code between our two looks
@@ -199,7 +158,7 @@ class ProcessRuntime:
     # -- starting and ending -------------------------------------------------------------------------------------------
 
     def _launch(self, workload: Workload) -> None:
-        port = _free_port({instance.address[1] for instance in self.observe() if instance.address})
+        port = free_port({instance.address[1] for instance in self.observe() if instance.address})
         command, env = expand(workload, str(workload.artifact) if workload.artifact else None, port)
         if not command:
             raise NeedsPerson(
@@ -208,49 +167,23 @@ class ProcessRuntime:
                 fix="declare `runtime.command`, or set `runtime: {kind: docker}` in tidegate.yaml",
             )
         folder = self._folder(workload.name)
-        (folder / "work").mkdir(parents=True)
-        marker = {procfs.MARKER: self._marker(workload.name)}
-        order = {
-            "command": command,
-            "env": {**self._environment(), **env, **marker},
-            "cwd": str(folder / "work"),
-            "log": str(folder / "log"),
-            "log_limit": LOG_LIMIT,
-            "state": str(folder / "state.json"),
-            "boot": self._boot,
-            "meta": {
-                "name": workload.name,
-                "model": workload.model,
-                "version": workload.version,
-                "digest": workload.digest,
-                "replica": workload.replica,
-                "port": port,
-                "labels": labels(workload, self._instance, port),
-            },
+        meta = {
+            "name": workload.name,
+            "model": workload.model,
+            "version": workload.version,
+            "digest": workload.digest,
+            "replica": workload.replica,
+            "port": port,
+            "labels": labels(workload, self._instance, port),
         }
-        # -I -S: neither the caller's environment nor anything installed changes what the shim does.
+        marker = {procfs.MARKER: self._marker(workload.name)}
         try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-S", str(SHIM)],
-                input=json.dumps(order).encode(),
-                env={**self._environment(), **marker},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=LAUNCH_TIMEOUT,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RetryLater(f"cannot be launched now: {error}", where=workload.name, delay=2.0) from error
-        if done.returncode:
+            launch(folder, command, {**environment(self._path), **env, **marker}, meta, self._boot, LOG_LIMIT)
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _launch_fault(workload, command[0], done.stderr)
+            raise
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        folders = [str(Path(folder).expanduser().absolute()) for folder in self._path]
-        return {"LANG": "C.UTF-8", **kept, "PATH": os.pathsep.join([*folders, kept.get("PATH", os.defpath)])}
-
-    def _end(self, record: _Record, grace: float) -> None:
+    def _end(self, record: Record, grace: float) -> None:
         pid, started = record.shim
         try:
             descriptor = os.pidfd_open(pid)
@@ -289,32 +222,3 @@ def _ended(descriptor: int, patience: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, patience) * 1000))
-
-
-def _free_port(taken: set[int]) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:  # one of ours that does not listen yet
-            return port
-
-
-def _launch_fault(workload: Workload, program: str, told: bytes) -> TidegateError:
-    where = f"{workload.model} {workload.version}"
-    try:
-        fault = json.loads(told)
-    except ValueError:
-        return InternalError(f"the shim failed: {told.decode('utf-8', 'replace')[-400:]}", where=where)
-    reason = f"cannot run '{program}': {fault['text']}"
-    match fault["errno"]:
-        case errno.ENOENT | errno.EACCES | errno.ENOEXEC | errno.ENOTDIR:
-            return NeedsPerson(
-                reason,
-                where=where,
-                fix="correct `runtime.command`, or add its folder to `runtime.path` in tidegate.yaml",
-            )
-        case errno.ENOSPC | errno.EDQUOT:
-            return NeedsPerson(reason, where=where, fix="free disk space for the controller's state folder")
-        case _:
-            return RetryLater(reason, where=where, delay=2.0)
