@@ -6,6 +6,7 @@ train.py fills it. What a second run may differ in without being another model (
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import yaml
 MODELINE = "# yaml-language-server: $schema=../../../schemas/model-version.json\n"
 # Paths in the document that each run measures anew: never a reason to call a version changed.
 MEASURED = (("training", "trained_at"), ("evaluation", "ran_at"), ("evaluation", "metrics", "latency_p95_ms"))
-# Set when the image is built and pushed (serving/stamp.py), not by training.
-STAMPED = (("runtime", "image"),)
+# Of the run, not of the model: an image is set when it is pushed (serving/stamp.py), and later code on later packages may
+# well give the same bytes. Said, and no reason to call a version changed.
+CIRCUMSTANCES = (("runtime", "image"), ("code",), ("training", "environment"), ("preprocessing", "commit"))
 
 
 # Ids, which are quoted: a version or a hash that looks like a number must stay a string.
@@ -62,19 +64,25 @@ def _quoted(value: Any, key: str = "") -> Any:
     return _Id(value) if key in IDS else value
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs beyond what each run measures anew, as `path: old -> new`; empty when it is the same version."""
-    old, new = copy.deepcopy(old), copy.deepcopy(new)
-    for document in (old, new):
-        for *parents, last in (*MEASURED, *STAMPED):
-            part: Any = document
-            for name in parents:
-                part = part.get(name, {})
-            part.pop(last, None)
-    return list(_walk("", old, new))
+def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What differs, as `path: old -> new`: in the version itself, and in the circumstances of its training."""
+    old, new = _without(old, MEASURED), _without(new, MEASURED)
+    everything = list(_walk("", old, new))
+    itself = list(_walk("", _without(old, CIRCUMSTANCES), _without(new, CIRCUMSTANCES)))
+    return itself, [difference for difference in everything if difference not in itself]
 
 
-def _walk(path: str, old: Any, new: Any) -> Any:
+def _without(document: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    rest = copy.deepcopy(document)
+    for *parents, last in paths:
+        part: Any = rest
+        for name in parents:
+            part = part.get(name, {})
+        part.pop(last, None)
+    return rest
+
+
+def _walk(path: str, old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(key for key in new if key not in old)]:
             yield from _walk(f"{path}.{name}" if path else str(name), old.get(name), new.get(name))

@@ -59,15 +59,12 @@ def run(out: Path, rewrite: bool, image: str | None) -> int:
     same = write(out / FOLDER / "evaluation/scans.jsonl", lines, rewrite)
     same &= write(out / FOLDER / "traffic/scans.jsonl", scans.traffic_lines(held_out), rewrite)
     print(f"evaluation set: {len(held_out.digits)} examples, sha256 {sha256(lines)}")
-    commit = code_commit()
     for recipe in RECIPES:
-        same &= make(recipe, training, lines, out, commit=commit, rewrite=rewrite, image=image)
+        same &= make(recipe, training, lines, out, rewrite=rewrite, image=image)
     return 0 if same else 1
 
 
-def make(
-    recipe: Recipe, training: Scans, lines: bytes, out: Path, *, commit: str, rewrite: bool, image: str | None
-) -> bool:
+def make(recipe: Recipe, training: Scans, lines: bytes, out: Path, *, rewrite: bool, image: str | None) -> bool:
     """Train and record one version. False when it is no longer what its file says."""
     import measure
     import record
@@ -77,15 +74,17 @@ def make(
     same = write(out / place, model, rewrite)
     metrics, slices = measure.evaluate(model, lines)
     path = out / FOLDER / "versions" / f"{recipe.version}.yaml"
-    old = record.read(path) if path.exists() else None
-    image = image or (old or {}).get("runtime", {}).get("image")
+    merged = record.read(path) if path.exists() and not rewrite else None
+    commit = merged["code"]["commit"] if merged else code_commit()
     new = document(recipe, model, place, commit, image, lines, metrics, slices)
     print(f"{recipe.version}: accuracy {metrics['accuracy']}, p95 {metrics['latency_p95_ms']} ms, {len(model)} bytes")
-    if old is not None and not rewrite:
-        found = record.differences(old, new)
-        for difference in found:
+    if merged:
+        itself, circumstances = record.differences(merged, new)
+        for difference in itself:
             print(f"  {path.relative_to(out)}: {difference}")
-        return same and not found
+        for difference in circumstances:
+            print(f"  (trained in other circumstances: {difference})")
+        return same and not itself
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.render(new), encoding="utf-8")
     return same
