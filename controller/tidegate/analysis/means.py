@@ -65,7 +65,7 @@ class MeanRelative:
 
     @property
     def log_e(self) -> float:
-        """log E: mostly the concurrent test, a tenth against the record."""
+        """log E: mostly the concurrent test, a twentieth against the record."""
         record = sum(strand.record.log_e for strand in self.strands.values() if strand.record)
         return mix((1 - KEPT, self.concurrent.log_e), (KEPT, record))
 

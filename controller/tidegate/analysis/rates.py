@@ -21,7 +21,7 @@ from tidegate.analysis.onearm import OneArm
 Row = tuple[float, float, float, float]
 """Candidate's requests and events (or sum of scores), then stable's, in one window."""
 
-KEPT = 0.1
+KEPT = 0.05
 """The share of a test's weight that is kept for the time without a concurrent baseline."""
 NEGLIGIBLE = 0.001
 """A candidate's event rate shown to be below this excludes any ratio margin: many times nothing is nothing."""
@@ -106,7 +106,7 @@ class RateRelative:
 
     @property
     def log_e(self) -> float:
-        """log E: mostly the concurrent test, a tenth against the record, for promotion a tenth for "next to none"."""
+        """log E: mostly the concurrent test, a twentieth against the record, for promotion one for "next to none"."""
         record = sum(strand.record.log_e for strand in self.strands.values() if strand.record)
         if self.side > 0 or self.metric.kind is Kind.LATENCY:
             return mix((1 - KEPT, self.concurrent.log_e), (KEPT, record))
