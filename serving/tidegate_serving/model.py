@@ -6,6 +6,7 @@ would only wait for the first, and cost a tail of 50 ms (docs/design/serving.md)
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,15 @@ class OnnxModel(Model):  # type: ignore[misc]  # KServe's classes are not typed
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> InferResponse:
         """The answer. Raises BadRequest (400) or EngineError (500)."""
-        del headers, response_headers
+        del response_headers
         if not isinstance(payload, InferRequest):
             raise BadRequest("only the Open Inference Protocol is answered: POST /v2/models/NAME/infer")
         feed = self._feed(payload)
         names = self._names(payload)
         arrays = self._run(names, feed)
-        return InferResponse(payload.id, self.name, outputs_of(names, arrays), model_version=self._version)
+        # KServe's answer must have an id although the protocol lets the caller leave it out.
+        answer_id = payload.id or (headers or {}).get("x-request-id") or uuid.uuid4().hex
+        return InferResponse(answer_id, self.name, outputs_of(names, arrays), model_version=self._version)
 
     def _feed(self, request: InferRequest) -> dict[str, np.ndarray]:
         feed: dict[str, np.ndarray] = {}
