@@ -135,7 +135,7 @@ def test_what_is_no_yaml_of_fields_cannot_be_edited(text: str) -> None:
 
 
 def test_a_feature_cannot_shake_off_the_models_config() -> None:
-    with pytest.raises(NeedsPerson, match="cannot ask 2.0.0 with config None for feature 'archive'"):
+    with pytest.raises(NeedsPerson, match=r"cannot ask 2.0.0 with config None for feature 'archive'"):
         with_wish(GOOD, "archive", Asked("2.0.0", None))
 
 

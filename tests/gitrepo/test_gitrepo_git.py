@@ -48,7 +48,7 @@ def test_a_users_signing_and_hooks_change_nothing(
 
 
 def test_no_repository_at_the_path_needs_a_person(tmp_path: Path) -> None:
-    with pytest.raises(NeedsPerson, match="does not (exist|appear to be a git repository)") as caught:
+    with pytest.raises(NeedsPerson, match=r"does not (exist|appear to be a git repository)") as caught:
         remote_head(str(tmp_path / "none"), "main")
     assert "repository" in str(caught.value.fix)
     with pytest.raises(NeedsPerson, match="not a git repository"):

@@ -162,7 +162,8 @@ def test_a_remote_out_of_reach_raises_and_the_next_try_succeeds(world: World, co
 
 
 def test_lines_of_people_and_of_newer_versions_are_left_alone(world: World, commit: str) -> None:
-    lines = 'a word\n{"tidegate": 2, "kind": "promoted"}\n{"kind": "rejected"}\n[1]\n{"tidegate": 1, "kind": "rejected", "x": 1}\n'
+    lines = 'a word\n{"tidegate": 2, "kind": "promoted"}\n{"kind": "rejected"}\n[1]\n'
+    lines += '{"tidegate": 1, "kind": "rejected", "x": 1}\n'
     git("notes", "--ref=tidegate", "add", "-F", "-", commit, cwd=world.remote, stdin=lines)
     world.mirror.fetch()
     assert record(world.mirror).notes() == ()

@@ -76,7 +76,7 @@ def test_a_rejected_release_is_reverted_on_the_branch_in_tidegates_name(world: W
     bad = ask(world, {DEPLOYMENT: BAD})
     result = run(world, undo(world, good, bad))
     assert (result.how, result.ref, result.files) == ("reverted", "refs/heads/main", (DEPLOYMENT,))
-    assert world.head() == result.commit == world.mirror.head()
+    assert world.head() == result.commit == world.mirror.fetch()
     assert world.show(DEPLOYMENT) == GOOD
     lines = git("log", "-1", "--format=%P%n%an <%ae>%n%cn", cwd=world.remote).splitlines()
     assert lines == [bad, "Tidegate <tidegate@example.com>", "Tidegate"]
@@ -318,8 +318,8 @@ def test_a_force_push_in_between_is_never_undone(world: World, good: str) -> Non
 
 
 PROTECT = (
-    'while read old new ref; do [ "$ref" = refs/heads/main ] && echo "main is protected: open a pull request" >&2 && exit 1; done\n'
-    "exit 0\n"
+    'while read old new ref; do [ "$ref" = refs/heads/main ] || continue\n'
+    'echo "main is protected: open a pull request" >&2; exit 1; done\n'
 )
 
 
@@ -425,7 +425,7 @@ def test_policy_may_leave_git_alone(world: World, good: str) -> None:
 def test_a_revert_that_would_not_help_is_not_pushed(world: World, good: str) -> None:
     bad = ask(world, {DEPLOYMENT: BAD})
     wanted = undo(world, good, bad)
-    with pytest.raises(NeedsPerson, match="digits would still get the rejected digits 2.1.0"):
+    with pytest.raises(NeedsPerson, match=r"digits would still get the rejected digits 2.1.0"):
         restore(world.mirror.remote, wanted, lambda _: wanted.rejected.digest)
     assert world.head() == bad
 
@@ -433,7 +433,7 @@ def test_a_revert_that_would_not_help_is_not_pushed(world: World, good: str) -> 
 def test_a_change_that_no_file_of_the_route_explains_needs_a_person(world: World, good: str) -> None:
     bad = world.clone.commit("beside", {"README.md": "two\n"})
     wanted = undo(world, good, bad)
-    with pytest.raises(NeedsPerson, match="nothing in 'models/digits/deployment.yaml' explains"):
+    with pytest.raises(NeedsPerson, match=r"nothing in 'models/digits/deployment.yaml' explains"):
         restore(world.mirror.remote, wanted, lambda _: wanted.rejected.digest)
 
 
@@ -504,7 +504,7 @@ def crashed(world: World, wanted: Undo, where: str) -> None:
     wrapper = world.folder / "bin"
     wrapper.mkdir()
     real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
-    word = {"commit": "push", "push": "update-ref refs/heads/main"}[where]
+    word = {"commit": "push", "push": "update-ref refs/tidegate-seen/main"}[where]
     (wrapper / "git").write_text(
         textwrap.dedent(f"""\
         #!/bin/sh

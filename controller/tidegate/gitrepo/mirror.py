@@ -37,7 +37,8 @@ class Mirror:
         self.path = path
         self.environment = environment
         self.git = Git(path)
-        self.remote = Remote(self.git, url, branch, f"refs/heads/{branch}", author)
+        self.remote = Remote(self.git, url, branch, f"refs/tidegate-seen/{branch}", author)
+        self._head_ref = self.remote.branch_ref
         self.lock = threading.RLock()
 
     def fetch(self) -> str | None:
@@ -55,7 +56,7 @@ class Mirror:
 
     def head(self) -> str | None:
         """What the last fetch saw; None before the first, and when the branch was not there."""
-        return tree.resolve(self.git, self.remote.tracking) if self.path.is_dir() else None
+        return tree.resolve(self.git, self._head_ref) if self.path.is_dir() else None
 
     def read(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
         """Contents of the wanted regular files at `commit`. Raises NeedsPerson for an unknown commit."""
@@ -95,16 +96,16 @@ class Mirror:
             return work()
 
     def _fetch(self) -> str | None:
+        """Fetch beside the head, hold what the move would lose, and only then move it: a crash loses no commit."""
         before = self.head()
-        remote = self.remote
-        if before:
-            # Held before the ref moves, so that a crash in between loses nothing; let go when history only grew.
-            self.git.run("update-ref", f"refs/keep/{before}", before)
-        after = remote.fetch_ref(remote.branch_ref, remote.tracking, *_ALSO)
+        after = self.remote.fetch_ref(self.remote.branch_ref, self.remote.tracking, *_ALSO)
+        if after == before:
+            return after
         if after and self.git.ask("cat-file", "-e", f"{after}^{{tree}}").code:
             raise DamagedRepository(f"git: the files of commit {after[:12]} are missing", where=str(self.path))
-        if before and after and tree.is_ancestor(self.git, before, after):
-            self.git.run("update-ref", "-d", f"refs/keep/{before}")
+        if before and not (after and tree.is_ancestor(self.git, before, after)):
+            self.git.run("update-ref", f"refs/keep/{before}", before)
+        self.git.run("update-ref", *((self._head_ref, after) if after else ("-d", self._head_ref)))
         return after
 
     def _ensure(self) -> None:

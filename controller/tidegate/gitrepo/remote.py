@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from tidegate.gitrepo import tree
-from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git, sort
+from tidegate.gitrepo.git import NETWORK_TIMEOUT, DamagedRepository, Git, sort
 from tidegate.spec.controller import Author
 from tidegate.spec.errors import NeedsPerson
 
@@ -113,7 +113,10 @@ class Remote:
             return None
         if answer.code:
             raise sort(answer.err, where=self.url)
-        return tree.resolve(self.git, into)
+        found = tree.resolve(self.git, into)
+        if found is None:
+            raise DamagedRepository(f"git: {ref} was fetched and cannot be read", where=str(self.git.directory))
+        return found
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
         """Push, each update only if the remote still is as expected. Raises RetryLater, NeedsPerson."""

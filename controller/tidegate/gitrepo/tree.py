@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tidegate.gitrepo.git import DamagedRepository, Git
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, TidegateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,9 @@ def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, byte
 
     Raises NeedsPerson for an unknown commit, DamagedRepository when objects are missing.
     """
-    _must_exist(git, commit)
     files: dict[str, str] = {}
-    for entry in _split(git.run("ls-tree", "-r", "-z", "--full-tree", commit)):
-        head, _, path = entry.partition("\t")
+    for found in _split(_at(git, commit, "ls-tree", "-r", "-z", "--full-tree", commit)):
+        head, _, path = found.partition("\t")
         mode, kind, blob_id = head.split()
         if kind == "blob" and mode != "120000" and wanted(path):
             files[path] = blob_id
@@ -53,8 +52,7 @@ def blob(git: Git, commit: str, path: str) -> bytes | None:
 
 def entry(git: Git, commit: str, path: str) -> tuple[str, str] | None:
     """Mode and blob id of a regular file at `commit`, None when it is not there."""
-    _must_exist(git, commit)
-    for found in _split(git.run("ls-tree", "-z", "--full-tree", commit, "--", path)):
+    for found in _split(_at(git, commit, "ls-tree", "-z", "--full-tree", commit, "--", path)):
         mode, kind, blob_id = found.partition("\t")[0].split()
         if kind == "blob" and mode != "120000":
             return mode, blob_id
@@ -67,24 +65,22 @@ def touched(git: Git, commit: str, paths: Iterable[str]) -> str:
     Follows the side of a merge that the content came from, so merging a branch keeps the answer. `commit` itself when
     none of the paths was ever there. Raises NeedsPerson for an unknown commit.
     """
-    _must_exist(git, commit)
-    found = git.line("rev-list", "-1", commit, "--", *sorted(set(paths)))
-    return found or commit
+    found = _at(git, commit, "rev-list", "-1", commit, "--", *sorted(set(paths)))
+    return found.decode().strip() or commit
 
 
 def describe(git: Git, commit: str) -> CommitInfo:
     """Subject, author and time of a commit. Raises NeedsPerson for an unknown one."""
-    _must_exist(git, commit)
-    out = git.run("show", "-s", "--encoding=UTF-8", "--format=%H%x00%s%x00%an%x00%ae%x00%ct", commit)
+    out = _at(
+        git, commit, "show", "-s", "--encoding=UTF-8", "--format=%H%x00%s%x00%an%x00%ae%x00%ct", f"{commit}^{{commit}}"
+    )
     full, subject, author, email, time = out.decode("utf-8", "replace").rstrip("\n").split("\0")
     return CommitInfo(full, subject, author, email, float(time))
 
 
 def changed(git: Git, before: str, after: str) -> list[tuple[str, str]]:
     """(status, path) of every file that differs: A added, D deleted, M modified, T other type. A rename is D and A."""
-    _must_exist(git, before)
-    _must_exist(git, after)
-    words = _split(git.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after))
+    words = _split(_at(git, before, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after))
     return list(zip(words[::2], words[1::2], strict=True))
 
 
@@ -104,11 +100,15 @@ def is_ancestor(git: Git, before: str, after: str) -> bool:
     return git.ask("merge-base", "--is-ancestor", before, after).code == 0
 
 
-def _must_exist(git: Git, commit: str) -> None:
-    if resolve(git, commit) is None:
-        raise NeedsPerson(
-            f"commit {commit[:12]} is not in the repository", fix="check the id; history may have been rewritten since"
-        )
+def _at(git: Git, commit: str, *command: str) -> bytes:
+    """A command about one commit. Whether it exists is asked only when the command fails: reading is done often."""
+    try:
+        return git.run(*command)
+    except TidegateError as error:
+        if resolve(git, commit) is not None:
+            raise
+        fix = "check the id; history may have been rewritten since"
+        raise NeedsPerson(f"commit {commit[:12]} is not in the repository", fix=fix) from error
 
 
 def _split(out: bytes) -> list[str]:

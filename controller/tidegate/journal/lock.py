@@ -33,9 +33,12 @@ class OwnerLock:
                 where=str(path.with_suffix("")),
                 fix=f"stop process {owner} first, or give this one its own 'state' in tidegate.yaml",
             ) from error
+        self._held = True
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let the next controller in. The file stays: removing it would let two in at once."""
-        os.close(self._file)
+        """Let the next controller in, once. The file stays: removing it would let two in at once."""
+        if self._held:
+            self._held = False
+            os.close(self._file)
