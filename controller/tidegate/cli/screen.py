@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -36,52 +37,55 @@ def _headline(doc: dict[str, Any]) -> Text:
     return Text(f"{doc['instance']} · {doc['environment']} · {doc['runtime']} · {gateway} · git {git}", style="bold")
 
 
-def _routes(routes: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("ROUTE", "RELEASE", "ROLE", "SHARE", "", "REQ/S", "ERRORS", "P95", "STATE"):
-        table.add_column(column, overflow="fold")
-    for route in routes:
-        for number, row in enumerate(_rows(route)):
-            table.add_row(route["route"] if number == 0 else "", *row)
-    return table
+def _routes(routes: list[dict[str, Any]]) -> Group:
+    return Group(*(part for route in routes for part in _route(route)))
 
 
-def _rows(route: dict[str, Any]) -> list[tuple[RenderableType, ...]]:
-    stable, candidate = route["stable"], route["candidate"]
-    rows = []
-    if stable:
-        state = Text(f"degraded: {route['degraded']}", style="red") if route["degraded"] else Text("serving")
-        if route["git_pending"]:
-            state.append(f"; git is owed: {', '.join(duty['kind'] for duty in route['git_pending'])}", style="yellow")
-        if route["git"]:
-            state.append(f"; {route['git']}", style="dim")
-        rows.append(_row(route, stable, "stable", state))
-    if candidate:
-        rows.append(_row(route, candidate, "candidate", trial_text(candidate)))
-    rows += [_row(route, one, "standby", Text(f"hot for {format_duration(one['for'])}")) for one in route["standby"]]
-    if not rows:
-        rows.append(("-", "", "", "", "", "", "", Text("nothing has been promoted yet")))
+def _route(route: dict[str, Any]) -> list[RenderableType]:
+    """A headline, a line a release, and what there is to say beneath."""
+    parts: list[RenderableType] = [Text(route["route"], style="bold")]
+    releases = [(one, "stable") for one in (route["stable"],) if one]
+    releases += [(one, "candidate") for one in (route["candidate"],) if one]
+    releases += [(one, "standby") for one in route["standby"]]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for release, role in releases:
+        table.add_row(*_row(route, release, role))
+    parts.append(Padding(table, (0, 0, 0, 2)) if releases else Text("  nothing has been promoted yet", style="dim"))
+    parts += [Padding(line, (0, 0, 0, 2)) for line in _lines(route)]
+    return parts
+
+
+def _lines(route: dict[str, Any]) -> list[Text]:
+    lines = []
+    if route["candidate"]:
+        lines.append(trial_text(route["candidate"]))
+    if route["degraded"]:
+        lines.append(Text(f"degraded: {route['degraded']}", style="red"))
+    for duty in route["git_pending"]:
+        lines.append(Text(f"git is still owed a {duty['kind']}: {duty['reason']}", style="yellow"))
+    if route["git"]:
+        lines.append(Text(route["git"], style="dim"))
     if route["problem"]:
-        rows.append(("", "", "", "", "", "", "", Text(route["problem"], style="red")))
-    return rows
+        lines.append(Text(route["problem"], style="red"))
+    return lines
 
 
-def _row(route: dict[str, Any], release: dict[str, Any], role: str, state: Text) -> tuple[RenderableType, ...]:
+def _row(route: dict[str, Any], release: dict[str, Any], role: str) -> tuple[RenderableType, ...]:
     share = route["weights"].get(release["release"], 0.0)
     meter = route["meters"].get(release["release"], {})
     errors = meter.get("error_rate")
     filled = round(share / 100 * WIDTH)
     color = {"stable": "green", "candidate": "cyan"}.get(role, "dim")
     config = f"+{release['config']}" if release["config"] else ""
+    hot = f"hot for {format_duration(release['for'])}" if role == "standby" else ""
     return (
-        f"{release['version']}{config} {release['release'][:7]}",
         Text(role, style=color),
-        f"{share:g}%",
+        f"{release['version']}{config} {release['release'][:7]}",
         Text("█" * filled + "·" * (WIDTH - filled), style=color),
-        f"{meter['rate']:g}" if meter.get("rate") is not None else "",
-        Text(f"{errors:.1%}", style="red" if errors else "") if errors is not None else "",
-        f"{meter['p95_ms']:g} ms" if meter.get("p95_ms") is not None else "",
-        state,
+        f"{share:g}%",
+        f"{meter['rate']:g}/s" if meter.get("rate") else "",
+        Text(f"{errors:.1%} errors", style="red" if errors else "") if errors is not None and meter["rate"] else "",
+        f"p95 {meter['p95_ms']:g} ms" if meter.get("p95_ms") is not None else hot,
     )
 
 

@@ -48,7 +48,7 @@ class Parts:
         self.journal = Journal(settings.journal, now=now)
         self.workers = Workers(POOL, now, rng, lambda: self.hints.give(Hint.WORK))
         self.runtime: Runtime = open_runtime(declared.runtime, declared.instance, settings.state)
-        self.gateway = Gateway(declared.gateway, settings.state / "gateway")
+        self.gateway = Gateway(declared.gateway, settings.state)
         self.mirror = Mirror(
             settings.state / "repository.git",
             settings.repository,
@@ -61,14 +61,16 @@ class Parts:
         catalog = Catalog(self.mirror.blob)
         store = Store(settings.cache, declared.artifacts.stores, settings.root)
         states = {route: from_doc(doc) for route, doc in self.journal.states().items()}
+        reader = RecordReader(self.gateway.record)
+        evidence = Evidence(reader, self.journal.cursor("record"), declared.gateway.flush, now)
+        for state in states.values():
+            evidence.resume(state)
         self.controller = Controller(
             journal=self.journal,
             source=source,
             needs=Needs(catalog, store, self.mirror.blob),
             fleet=Fleet(self.runtime, self.workers, now),
-            evidence=Evidence(
-                RecordReader(self.gateway.record), self.journal.cursor("record"), declared.gateway.flush, now
-            ),
+            evidence=evidence,
             steering=Steering(self.gateway, catalog),
             duties=Duties(self.mirror, source, record, now),
             validation=Validation(catalog),

@@ -30,13 +30,14 @@ class Evidence:
         self._reader = reader
         self._now = now
         self._flush = flush
-        self._cursor = Cursor.from_json(cursor["log"]) if cursor else Cursor()
+        self._cursor = Cursor.from_json(cursor["log"]) if cursor else reader.end()
         self._saved: Mapping[str, Any] = cursor.get("batchers", {}) if cursor else {}
         self._batchers: dict[str, Batcher] = {}
         self._trials: dict[str, str] = {}
         self._meters: dict[tuple[str, str], Meter] = {}
         self.strays = 0
         self.read_to: float | None = None
+        self.caught_up = True
 
     def read(self) -> bool:
         """Take in the lines that are new. True when there may be more at once. Raises RetryLater when it cannot be read."""
@@ -62,7 +63,18 @@ class Evidence:
             batcher = self._batchers.get(route)
             if batcher is not None:
                 batcher.add_many(lines)
-        return len(records) >= LINES_A_PASS
+        self.caught_up = len(records) < LINES_A_PASS
+        return not self.caught_up
+
+    def resume(self, state: RouteState) -> None:
+        """Go on with the batches of a trial where the journal left them: before the first read, or lines would be missed."""
+        candidate, stable = state.candidate, state.stable
+        saved = self._saved.get(state.route)
+        if candidate is None or stable is None or not saved or saved["trial"] != _trial(candidate):
+            return
+        arms = by_release(stable.id, candidate.release.id)
+        self._batchers[state.route] = Batcher.from_doc(saved["doc"], arms)
+        self._trials[state.route] = saved["trial"]
 
     def follow(self, state: RouteState, traffic: Traffic) -> None:
         """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise."""
@@ -71,25 +83,19 @@ class Evidence:
             self._batchers.pop(state.route, None)
             self._trials.pop(state.route, None)
             return
-        trial = f"{candidate.release.digest}:{candidate.started_at}"
+        trial = _trial(candidate)
         if self._trials.get(state.route) == trial:
             return
-        saved = self._saved.get(state.route)
-        arms = by_release(stable.id, candidate.release.id)
-        grace = 2 * self._flush + 0.2
-        if saved and saved["trial"] == trial:
-            batcher = Batcher.from_doc(saved["doc"], arms)
-        else:
-            share, shares = _shares(candidate, traffic)
-            batcher = Batcher(
-                arms,
-                length=candidate.policy.batch,
-                opened_at=self._now(),
-                share=share,
-                shares=shares,
-                warm_up_until=self._now() + candidate.policy.warm_up,
-                grace=grace,
-            )
+        share, shares = _shares(candidate, traffic)
+        batcher = Batcher(
+            by_release(stable.id, candidate.release.id),
+            length=candidate.policy.batch,
+            opened_at=self._now(),
+            share=share,
+            shares=shares,
+            warm_up_until=self._now() + candidate.policy.warm_up,
+            grace=2 * self._flush + 0.2,
+        )
         self._batchers[state.route] = batcher
         self._trials[state.route] = trial
 
@@ -103,12 +109,16 @@ class Evidence:
     def closed(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that are over."""
         batcher = self._batchers.get(route)
-        return tuple(batcher.close(self._now())) if batcher else ()
+        return tuple(batcher.close(self._read_until())) if batcher else ()
 
     def open(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that still run."""
         batcher = self._batchers.get(route)
         return batcher.open() if batcher else ()
+
+    def _read_until(self) -> float:
+        """Up to when the record is known: now, or the last line while there are more to read."""
+        return self._now() if self.caught_up or self.read_to is None else self.read_to
 
     def to_doc(self) -> dict[str, Any]:
         """The cursor and the batchers, JSON-safe, as of the last read."""
@@ -134,6 +144,10 @@ class Evidence:
             "unrouted": self.strays,
             "late": sum(batcher.late for batcher in batchers),
         }
+
+
+def _trial(candidate: Candidate) -> str:
+    return f"{candidate.release.digest}:{candidate.started_at}"
 
 
 def _shares(candidate: Candidate, traffic: Traffic) -> tuple[float | None, dict[str, float]]:

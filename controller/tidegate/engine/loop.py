@@ -266,7 +266,8 @@ class Controller:
     def _steer(self, safer_only: bool) -> None:
         """Weights first, by the fast way; then the whole table. A changed weight cuts the batch."""
         try:
-            changed = self.steering.weights(self.traffic, safer_only=safer_only)
+            models = self.snapshot.models()
+            changed = self.steering.weights(self.traffic, models, safer_only=safer_only)
             for route in changed:
                 state = self.routes.states.get(route)
                 if state is not None:
@@ -274,7 +275,7 @@ class Controller:
             for route, state in self.routes.states.items():
                 self.evidence.follow(state, self.traffic[route])
             if not safer_only:
-                self.steering.table(self.traffic, self.snapshot.models(), self.fleet.endpoints)
+                self.steering.table(self.traffic, models, self.fleet.endpoints)
         except TidegateError as error:
             self._note("gateway", error)
 

@@ -1,24 +1,21 @@
 """Keeps the gateway on what was decided: alive, weights by the fast way at once, the whole table when it changed.
 
-Weights of routes in motion go through the runtime layer; clusters and routes through files, in the safe order, which may
-take several passes. Neighbours: gateway/ makes it real, table.py builds the table, loop.py calls this each pass.
+Weights go through the runtime layer in milliseconds; clusters and routes through files, in the safe order, which may take
+several passes. Neighbours: gateway/ makes it real, table.py builds the table, loop.py calls this each pass.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from tidegate.engine.catalog import Catalog
-from tidegate.engine.table import Endpoints, build_table
-from tidegate.gateway.model import Table
+from tidegate.engine.table import Endpoints, build_route, build_table
+from tidegate.gateway.model import Route, Table
 from tidegate.gateway.supervisor import Gateway
 from tidegate.rollout.traffic import Traffic
-from tidegate.spec.errors import TidegateError
-from tidegate.spec.inference import InferenceConfig
+from tidegate.spec.errors import RetryLater, TidegateError
 from tidegate.spec.model import Model
-
-log = logging.getLogger(__name__)
+from tidegate.spec.release import split_route
 
 
 class Steering:
@@ -28,74 +25,85 @@ class Steering:
         self._gateway = gateway
         self._catalog = catalog
         self._steered: dict[str, Traffic] = {}
-        self._wanted: Table | None = None
-        self._done = False
+        self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
+        self._table: Table | None = None
+        self._settled = False
         self.waiting = ""
+        self.unreadable: dict[str, TidegateError] = {}
 
     @property
     def settled(self) -> bool:
         """True when the gateway serves the last table as it was meant."""
-        return self._done
+        return self._settled
 
     def check(self) -> None:
-        """See that the gateway runs. Raises RetryLater or NeedsPerson when it does not and cannot be started."""
-        self._gateway.ensure()
+        """See that Envoy runs; start it again when it died. Raises RetryLater or NeedsPerson when that fails."""
+        if not self._gateway.alive():
+            self._settled = False
+            self._gateway.start()
 
-    def weights(self, traffic: Mapping[str, Traffic], *, safer_only: bool) -> list[str]:
+    def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], *, safer_only: bool) -> list[str]:
         """Make changed weights live by the fast way; returns the routes whose weights changed.
 
         `safer_only`: only changes that take traffic from a candidate: nothing else may act before it is durable.
+        An arm that is not live yet is left to `table`. Raises RetryLater when Envoy does not confirm.
         """
         changed = [
             route
             for route, split in traffic.items()
-            if route in self._steered
-            and _weights(self._steered[route]) != _weights(split)
-            and not (safer_only and not _safer(self._steered[route], split))
+            if (before := self._steered.get(route)) is not None
+            and _weights(before) != _weights(split)
+            and not (safer_only and not _safer(before, split))
         ]
-        if changed:
-            self._gateway.set_weights({route: _arm_weights(traffic[route]) for route in changed})
+        urgent = [found for route in changed if (found := self._route(route, traffic[route], models)) is not None]
         for route, split in traffic.items():
             if route in changed or (route not in self._steered and not safer_only):
                 self._steered[route] = split
         for route in [route for route in self._steered if route not in traffic]:
             del self._steered[route]
+        if urgent:
+            self._settled = False
+            try:
+                self._gateway.set_weights(urgent)
+            except RetryLater as error:
+                self.waiting = error.message
         return changed
 
-    def table(
-        self,
-        traffic: Mapping[str, Traffic],
-        models: Mapping[str, Model],
-        endpoints: Endpoints,
-    ) -> None:
-        """Bring the gateway to the whole table, as far as it goes in this pass. Raises when Envoy rejects it."""
-        configs: dict[str, InferenceConfig | None] = {}
-        known = dict(models)
-        readable = {}
-        for route, split in traffic.items():
-            try:
-                for arm in split.arms:
-                    entry = self._catalog.entry(arm.release)
-                    configs[arm.release.digest] = entry.config
-                    known.setdefault(arm.release.model, entry.model)
-            except TidegateError as error:
-                log.debug("%s stays as it is in the gateway: %s", route, error)
-            else:
-                readable[route] = split
-        table = build_table(readable, known, configs, endpoints)
-        if table == self._wanted and self._done:
+    def table(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], endpoints: Endpoints) -> None:
+        """Bring the gateway to the whole table, as far as it goes in this pass. Raises what the gateway raises."""
+        routes = [found for route, split in traffic.items() if (found := self._route(route, split, models)) is not None]
+        for route in [route for route in self._routes if route not in traffic]:
+            del self._routes[route]
+            self.unreadable.pop(route, None)
+        table = build_table(routes, {route.name: self._routes[route.name][0] for route in routes}, endpoints)
+        if table == self._table and self._settled:
             return
-        self._wanted = table
+        self._table, self._settled = table, False
         applied = self._gateway.apply(table)
-        self._done, self.waiting = applied.done, applied.waiting
+        self._settled, self.waiting = applied.done, applied.waiting
+
+    def _route(self, name: str, split: Traffic, models: Mapping[str, Model]) -> Route | None:
+        """The route as it should be; as it was last, when its declaration cannot be read; None when it never was."""
+        known = self._routes.get(name)
+        model = models.get(split_route(name)[0])
+        if known is not None and known[0] == split and known[1] == model:
+            return known[2]
+        try:
+            if model is None and split.arms:
+                model = self._catalog.entry(split.arms[0].release).model
+            if model is None:
+                return None
+            route = build_route(name, split, model, self._catalog.entry)
+        except TidegateError as error:
+            self.unreadable[name] = error
+            return known[2] if known else None
+        self.unreadable.pop(name, None)
+        self._routes[name] = (split, model, route)
+        return route
 
 
 def _weights(split: Traffic) -> dict[str, tuple[int, tuple[tuple[str, int], ...]]]:
     return {arm.release.digest: (arm.weight, tuple(sorted(arm.segments.items()))) for arm in split.arms}
-
-
-def _arm_weights(split: Traffic) -> dict[str, tuple[int, dict[str, int]]]:
-    return {arm.release.id: (arm.weight, dict(arm.segments)) for arm in split.arms}
 
 
 def _safer(old: Traffic, new: Traffic) -> bool:

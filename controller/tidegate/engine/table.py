@@ -1,13 +1,15 @@
 """From route states and ready instances to the gateway's table. Pure: the gateway room makes it real.
 
-One upstream a release: two releases of one workload (another config) share containers, never a name in the gateway.
+One upstream a workload; releases that differ in their inference config alone share it.
+Neighbours: steering.py tells the gateway, catalog.py has the declarations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tidegate.engine.catalog import Entry
 from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.rollout.traffic import Traffic
 from tidegate.spec.inference import InferenceConfig
@@ -17,9 +19,9 @@ from tidegate.spec.release import Release, split_route
 Endpoints = Callable[[str], tuple[tuple[str, int], ...]]
 
 
-def upstream_name(release: Release) -> str:
-    """The Envoy cluster of a release."""
-    return f"release-{release.id}"
+def upstream_name(workload: str) -> str:
+    """The upstream of a workload."""
+    return f"workload-{workload[:16]}"
 
 
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
@@ -29,45 +31,36 @@ def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] 
     return {"parameters": dict(config.parameters)} if protocol == "open-inference" else dict(config.parameters)
 
 
-def build_table(
-    traffic: Mapping[str, Traffic],
-    models: Mapping[str, Model],
-    configs: Mapping[str, InferenceConfig | None],
-    endpoints: Endpoints,
-) -> Table:
-    """The whole table. `traffic` by route; `models` by name; `configs` by release digest; `endpoints` by workload."""
-    upstreams: dict[str, Upstream] = {}
-    routes = []
-    for name, split in sorted(traffic.items()):
-        model_name, feature = split_route(name)
-        model = models.get(model_name)
-        arms = []
-        for arm in split.arms:
-            release = arm.release
-            cluster = upstream_name(release)
-            upstreams.setdefault(cluster, Upstream(cluster, endpoints(release.workload)))
-            protocol = model.protocol if model else "http"
-            arms.append(
-                Arm(
-                    release=release.id,
-                    role=arm.role,
-                    version=release.version,
-                    config=release.config or "",
-                    commit=release.commit,
-                    upstream=cluster,
-                    weight=arm.weight,
-                    segment_weights=dict(arm.segments),
-                    body=body_of(protocol, configs.get(release.digest)),
-                )
-            )
-        routes.append(
-            Route(
-                model=model_name,
-                feature=feature,
-                arms=tuple(arms),
-                segments=model.segments if model else {},
-                sticky=model.sticky.header if model and model.sticky else None,
-                moving=split.moving,
-            )
+def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry]) -> Route:
+    """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration, and may raise."""
+    model_name, feature = split_route(name)
+    arms = [
+        Arm(
+            release=arm.release.id,
+            role=arm.role,
+            version=arm.release.version,
+            config=arm.release.config or "",
+            commit=arm.release.commit,
+            upstream=upstream_name(arm.release.workload),
+            weight=arm.weight,
+            segment_weights=dict(arm.segments),
+            body=body_of(model.protocol, entry(arm.release).config),
         )
-    return Table(tuple(upstreams.values()), tuple(routes))
+        for arm in split.arms
+    ]
+    return Route(
+        model=model_name,
+        feature=feature,
+        arms=tuple(arms),
+        segments=model.segments,
+        sticky=model.sticky.header if model.sticky else None,
+        moving=split.moving,
+    )
+
+
+def build_table(routes: Iterable[Route], traffic: Mapping[str, Traffic], endpoints: Endpoints) -> Table:
+    """The whole table of these routes, with the upstreams that their arms need."""
+    kept = sorted(routes, key=lambda route: route.name)
+    workloads = {arm.release.workload for route in kept for arm in traffic[route.name].arms}
+    upstreams = (Upstream(upstream_name(workload), endpoints(workload)) for workload in sorted(workloads))
+    return Table(tuple(upstreams), tuple(kept))

@@ -128,7 +128,8 @@ function envoy_on_request(handle)
   end
   local body = buffer:getBytes(0, buffer:length())
   -- Open Inference Protocol, binary tensors: only the first bytes are JSON.
-  local json_size = tonumber(headers:get("inference-header-content-length"))
+  local declared = headers:get("inference-header-content-length")
+  local json_size = declared and tonumber(declared)
   local tail = ""
   if json_size and json_size >= 0 and json_size <= #body then
     tail = string.sub(body, json_size + 1)

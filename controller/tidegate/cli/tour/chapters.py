@@ -42,7 +42,7 @@ class Tour:
         self._world.wait(self._answers, WITHIN, "the gateway to answer")
         self._traffic.start()
         self._world.wait(lambda: self._first(promoted["release"], pushed), WITHIN, "the first answer")
-        return self._done(chapter, pushed, promoted, f"promoted, noted on {chapter.commit[:8]}", noted=True)
+        return self._done(chapter, pushed, promoted, noted=True)
 
     def good_release(self) -> Chapter:
         """Step by step to everyone."""
@@ -53,7 +53,7 @@ class Tour:
         promoted = self._until("promoted", pushed, f"{GOOD} to be promoted")
         steps = [event["step"] for event in self._world.events(pushed) if event["kind"] == "step"]
         chapter.promise(steps == ["canary", "half", "full"], f"it walked {steps}")
-        return self._done(chapter, pushed, promoted, f"promoted, noted on {chapter.commit[:8]}", noted=True)
+        return self._done(chapter, pushed, promoted, noted=True)
 
     def bad_release(self) -> Chapter:
         """Caught in its canary; traffic first, then git."""
@@ -65,7 +65,6 @@ class Tour:
         self.bad_releases.add(rejected["release"])
         self._say(f"Rolled back: {rejected['reason']}")
         self._world.wait(lambda: self._world.asked_for() == before, WITHIN, "the revert commit on the remote")
-        revert = self._world.git("log", "-1", "--format=%H %s", "main", at=self._world.remote)
         trailers = self._world.git("log", "-1", "--format=%(trailers:only,unfold)", "main", at=self._world.remote)
         time.sleep(SETTLE)
         last = max(
@@ -82,7 +81,6 @@ class Tour:
         started = self._first(rejected["release"], pushed)
         chapter.effect_s = (started or rejected["at"]) - pushed
         chapter.took_s = rejected["at"] - pushed
-        chapter.git = f"{revert[:8]} {revert[41:110]}"
         return chapter
 
     def config_change(self) -> list[Chapter]:
@@ -92,17 +90,17 @@ class Tour:
         self._say("Merged: three likeliest digits in each answer instead of one. Only the config changes.")
         chapter.commit, pushed = self._world.edit_config("top_k: 1 ", "top_k: 3 ", "digits: the three likeliest digits")
         promoted = self._until("promoted", pushed, "the config to be promoted")
-        chapter.promise(self._world.instances() == running, "containers changed")
+        self._promise_same(chapter, running)
         self._promise_width(chapter, promoted, 3)
-        first = self._done(chapter, pushed, promoted, f"promoted, noted on {chapter.commit[:8]}", noted=True)
+        first = self._done(chapter, pushed, promoted, noted=True)
         back = Chapter("git revert of the config")
         self._say("Product changes its mind: git revert.")
         back.commit, pushed = self._world.revert(chapter.commit)
         returned = self._until("fast_rollback", pushed, "the config to be back")
-        back.promise(self._world.instances() == running, "containers changed")
+        self._promise_same(back, running)
         self._promise_width(back, returned, 1)
         self._promise_instant(back, pushed, returned, promoted["release"])
-        return [first, self._done(back, pushed, returned, "a person's git revert", noted=False)]
+        return [first, self._done(back, pushed, returned, noted=False)]
 
     def revert_promoted(self) -> Chapter:
         """The standby is hot: no steps."""
@@ -113,7 +111,7 @@ class Tour:
         returned = self._until("fast_rollback", pushed, f"{FIRST} to be back")
         chapter.promise(returned["version"] == FIRST, f"it went back to {returned['version']}")
         self._promise_instant(chapter, pushed, returned, left["stable"]["release"])
-        return self._done(chapter, pushed, returned, "a person's git revert", noted=False)
+        return self._done(chapter, pushed, returned, noted=False)
 
     # -- what every chapter needs ----------------------------------------------------------------------------------
 
@@ -150,6 +148,15 @@ class Tour:
             chapter.last_bad_ms < SWITCH_MS, f"the old one still answered {chapter.last_bad_ms:.0f} ms later"
         )
 
+    def _promise_same(self, chapter: Chapter, before: dict[str, str]) -> None:
+        """Nothing was started; what may still be ending is the bad release, whose time was over before."""
+        now = self._world.instances()
+        chapter.promise(now.items() <= before.items(), f"started: {sorted(set(now) - set(before)) or 'one anew'}")
+        serving = [name for name in before if f"-{GOOD}-" in name]
+        chapter.promise(
+            bool(serving) and all(now.get(name) == before[name] for name in serving), f"{GOOD} did not stay"
+        )
+
     def _promise_width(self, chapter: Chapter, event: dict[str, Any], width: int) -> None:
         """Answers of this release name so many digits: the config was merged into what the server was sent."""
         import orjson
@@ -167,14 +174,13 @@ class Tour:
         found = outputs["digit"]["shape"][-1]
         chapter.promise(found == width, f"answers name {found} digits, not {width}")
 
-    def _done(self, chapter: Chapter, pushed: float, event: dict[str, Any], git: str, *, noted: bool) -> Chapter:
+    def _done(self, chapter: Chapter, pushed: float, event: dict[str, Any], *, noted: bool) -> Chapter:
         def first() -> float | None:
             return self._first(event["release"], pushed)
 
         self._world.wait(lambda: first() is not None, WITHIN, "an answer of the new release")
         chapter.effect_s = (first() or event["at"]) - pushed
         chapter.took_s = event["at"] - pushed
-        chapter.git = git
         if noted:
             self._world.wait(lambda: self._note(chapter.commit), WITHIN, "the note on the commit")
         return chapter

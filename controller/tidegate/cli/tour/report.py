@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from tidegate.cli.tour.traffic import Answer
@@ -25,7 +26,6 @@ class Chapter:
     effect_s: float | None = None
     last_bad_ms: float | None = None
     took_s: float = 0.0
-    git: str = ""
     broken: list[str] = field(default_factory=list)
 
     def promise(self, kept: bool, what: str) -> None:
@@ -77,18 +77,21 @@ def count(answers: Iterable[Answer], spans: list[Span]) -> Count:
 
 
 def chapter_table(chapters: list[Chapter]) -> Table:
-    """What happened, when, and how fast."""
-    table = Table(title="What happened", title_justify="left", expand=False)
-    for column in ("chapter", "commit", "commit to effect", "verdict to last bad answer", "took", "what git says", ""):
-        table.add_column(column, overflow="fold")
+    """What happened, when, and how fast: 80 columns are enough."""
+    table = Table(title="What happened", title_justify="left", box=SIMPLE, pad_edge=False)
+    table.add_column("chapter", min_width=22)
+    table.add_column("commit")
+    table.add_column("commit to\neffect", justify="right")
+    table.add_column("verdict to last\nbad answer", justify="right")
+    table.add_column("took", justify="right")
+    table.add_column("")
     for chapter in chapters:
         table.add_row(
             chapter.title,
             chapter.commit[:8],
             f"{chapter.effect_s:.2f} s" if chapter.effect_s is not None else "",
             f"{chapter.last_bad_ms:.0f} ms" if chapter.last_bad_ms is not None else "",
-            f"{chapter.took_s:.0f} s",
-            chapter.git,
+            f"{chapter.took_s:.1f} s",
             "[green]as promised[/]" if not chapter.broken else "[red]" + "; ".join(chapter.broken) + "[/]",
         )
     return table

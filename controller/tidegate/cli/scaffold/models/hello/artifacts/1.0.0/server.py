@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def answer(self, value: dict[str, str]) -> None:
         body = json.dumps(value).encode()
@@ -27,4 +28,5 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer((os.environ.get("TIDEGATE_HOST", "127.0.0.1"), int(os.environ["TIDEGATE_PORT"])), Handler).serve_forever()
+address = (os.environ.get("TIDEGATE_HOST", "127.0.0.1"), int(os.environ["TIDEGATE_PORT"]))
+ThreadingHTTPServer(address, Handler).serve_forever()
