@@ -7,7 +7,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import binom
@@ -47,6 +47,7 @@ def test_unguarded_steps_add_up_to_the_whole() -> None:
     assert test.log_e == pytest.approx(log_e(37, 6, 0.05))
 
 
+@example(268_435_456, 0.0, 1e-9)
 @given(st.integers(1, 10**9), st.floats(0, 1), st.sampled_from([1e-9, 0.001, 0.03, 0.2, 0.5, 0.999]))
 def test_it_stays_finite_up_to_a_thousand_million_requests(n: int, share: float, q: float) -> None:
     k = round(n * share)

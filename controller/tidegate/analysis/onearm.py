@@ -23,7 +23,7 @@ def log_e(n: int, k: int, q: float) -> float:
     """
     a, b = _K * q, _K * (1 - q)
     start = float(betaln(a, b)) + _log_sf(q, a, b)
-    return _log_upper(q, a + k, b + n - k) - start - k * math.log(q) - (n - k) * math.log1p(-q)
+    return _log_upper(q, a + k, b + (n - k)) - start - k * math.log(q) - (n - k) * math.log1p(-q)
 
 
 def _log_sf(q: float, a: float, b: float) -> float:
