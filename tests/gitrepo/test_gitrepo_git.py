@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from gitrepo_world import World, git
 
-from tidegate.gitrepo.git import DamagedRepository, Git, clean_environment, redact, remote_head, sort
-from tidegate.gitrepo.remote import Remote
+from tidegate.gitrepo.clone import origin_of, person, remote_head
+from tidegate.gitrepo.git import DamagedRepository, Git, clean_environment, redact, sort
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
@@ -124,18 +124,23 @@ def test_passwords_of_urls_stay_out_of_messages() -> None:
     assert "hidden" not in str(error)
 
 
-def test_a_clone_knows_its_remote_branch_and_person(world: World) -> None:
+def test_a_clone_knows_its_person_and_its_origin(world: World, tmp_path: Path) -> None:
+    with pytest.raises(NeedsPerson, match="git does not know who you are"):
+        person(world.clone.path)
+    world.clone.git("config", "user.name", "on-call")
+    world.clone.git("config", "user.email", "on-call@example.com")
+    assert (person(world.clone.path).name, person(world.clone.path).email) == ("on-call", "on-call@example.com")
+    assert origin_of(world.clone.path) == str(world.remote)
+    world.clone.git("remote", "set-url", "origin", "../remote.git")
+    assert origin_of(world.clone.path) == str(world.remote)
+    world.clone.git("remote", "remove", "origin")
+    assert origin_of(world.clone.path) is None
+
+
+def test_a_ref_that_only_ends_like_the_branch_is_not_its_head(world: World) -> None:
     world.clone.commit("one", {"a": "1"})
-    world.clone.git("config", "user.name", "vision-platform")
-    world.clone.git("config", "user.email", "vision-platform@example.com")
-    remote = Remote.of_clone(world.clone.path / ".")
-    assert (remote.url, remote.branch, remote.author.name) == ("origin", "main", "vision-platform")
-    assert remote.fetch() == world.head()
-    world.clone.git("checkout", "--quiet", "--detach")
-    with pytest.raises(NeedsPerson, match="on no branch"):
-        Remote.of_clone(world.clone.path)
-    with pytest.raises(NeedsPerson, match="no remote 'upstream'"):
-        Remote.of_clone(world.clone.path, remote="upstream")
+    git("update-ref", "refs/archive/refs/heads/topic", "main", cwd=world.remote)
+    assert remote_head(str(world.remote), "topic") is None
 
 
 def test_nothing_of_git_stays_behind_after_a_call(world: World) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from gitrepo_world import ENVIRONMENT, World, digest_at, git, release_at
 
 from tidegate.gitrepo import message
+from tidegate.gitrepo.clone import person as whoever
 from tidegate.gitrepo.git import Git
 from tidegate.gitrepo.remote import Remote
 from tidegate.gitrepo.revert import ATTEMPTS, Result, Undo, restore
@@ -455,7 +457,7 @@ def test_a_person_rolls_back_from_a_clone_without_touching_its_work_tree(world: 
     (person.path / "new.txt").write_text("mine\n")
     person.git("add", "new.txt")
     status = person.git("status", "--porcelain")
-    remote = Remote.of_clone(person.path)
+    remote = Remote(Git.of_clone(person.path), "origin", "main", "refs/remotes/origin/main", whoever(person.path))
     remote.fetch()
     was, left = (release_at(remote.git, "digits", commit) for commit in (good, bad))
     words = message.rollback("digits", left, was, "users see wrong digits")
@@ -532,3 +534,29 @@ def crashed(world: World, wanted: Undo, where: str) -> None:
 def test_the_git_of_a_clone_is_found_from_a_folder_inside(world: World, good: str) -> None:
     inside = Path(world.clone.path, "models", "digits")
     assert Git.of_clone(inside).directory == world.clone.path / ".git"
+
+
+def test_two_routes_at_once_each_get_their_commit_without_a_race(world: World, good: str) -> None:
+    text = BAD.replace('"1.1.0"', '"2.1.0"')
+    bad = ask(world, {DEPLOYMENT: text})
+    duties = [undo(world, good, bad), undo(world, good, bad, "digits/archive")]
+    results: list[Result] = []
+    waits: list[float] = []
+
+    def fulfil(wanted: Undo) -> None:
+        read = world.mirror.git
+        results.append(
+            restore(
+                world.mirror.remote, wanted, lambda commit: digest_at(read, wanted.route, commit), sleep=waits.append
+            )
+        )
+
+    threads = [threading.Thread(target=fulfil, args=(wanted,)) for wanted in duties]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.how for result in results] == ["reverted", "reverted"]
+    assert waits == []
+    assert world.show(DEPLOYMENT) == GOOD
+    assert git("rev-list", "--count", f"{bad}..main", cwd=world.remote) == "2"

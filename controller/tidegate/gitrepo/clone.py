@@ -36,6 +36,8 @@ def origin_of(path: Path) -> str | None:
 
 def remote_head(url: str, branch: str) -> str | None:
     """The newest commit of a branch, asked of the remote itself; None without that branch. Raises RetryLater, NeedsPerson."""
-    git = Git(Path("/"))
-    out = git.run("ls-remote", "--", url, f"refs/heads/{branch}", timeout=NETWORK_TIMEOUT, where=url)
-    return out.decode().split("\t")[0].strip() or None
+    git, ref = Git(Path("/")), f"refs/heads/{branch}"
+    out = git.run("ls-remote", "--", url, ref, timeout=NETWORK_TIMEOUT, where=url)
+    # The pattern also finds refs that only end like this, such as refs/remotes/x/refs/heads/main.
+    found = (line.split("\t") for line in out.decode("utf-8", "replace").splitlines())
+    return next((commit for commit, name in found if name == ref), None)

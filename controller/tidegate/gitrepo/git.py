@@ -145,19 +145,6 @@ def _verb(command: list[str]) -> str:
     return ""
 
 
-def remote_head(url: str, branch: str) -> str | None:
-    """The commit a branch of any remote is at, without a copy of it; None when it has no such branch.
-
-    Raises NeedsPerson (no such repository, refused), RetryLater (network).
-    """
-    ref = f"refs/heads/{branch}"
-    answer = _run(["git", "ls-remote", "--", url, ref], None, clean_environment(), NETWORK_TIMEOUT)
-    if answer.code:
-        raise sort(answer.err, where=url)
-    found = [line.split("\t") for line in answer.out.decode("utf-8", "replace").splitlines()]
-    return next((commit for commit, name in found if name == ref), None)
-
-
 def redact(text: str) -> str:
     """The same text without the user and password of any URL in it."""
     return re.sub(r"(\w+://)[^/@\s'\"]+@", r"\1***@", text)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -39,7 +38,7 @@ class Mirror:
         self.git = Git(path)
         self.remote = Remote(self.git, url, branch, f"refs/tidegate-seen/{branch}", author)
         self._head_ref = self.remote.branch_ref
-        self.lock = threading.RLock()
+        self.lock = self.remote.lock
 
     def fetch(self) -> str | None:
         """The newest commit of the branch, None without such a branch (an empty repository). Notes and refs come too.

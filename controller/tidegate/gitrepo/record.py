@@ -151,6 +151,8 @@ class Record:
         if ref is None:
             return []
         before = tree.resolve(self._git, ref)
+        if tree.resolve(self._git, commit) is None:  # history lost it: the ref stays where there is something to read
+            return []
         return [] if before == commit else [Update(ref, commit, before or "")]
 
 

@@ -1,20 +1,19 @@
 """Where commits come from and go to: one branch of one remote. Fetch, and push by compare-and-set.
 
-Neighbours: mirror.py (the controller's own copy) and the CLI (a person's clone) make one; revert.py and record.py push.
+Neighbours: mirror.py makes one, over the controller's own copy; revert.py and record.py push.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tidegate.gitrepo import tree
 from tidegate.gitrepo.git import NETWORK_TIMEOUT, DamagedRepository, Git, sort
 from tidegate.spec.controller import Author
-from tidegate.spec.errors import NeedsPerson
 
 _RACE = re.compile(
     r"fetch first|non-fast-forward|stale info|cannot lock ref|failed to (?:update|lock) ref|incorrect old value"
@@ -44,7 +43,7 @@ class Pushed:
 class Remote:
     """`url` is a URL, a path, or the name of a remote; `tracking` the local ref that follows the branch.
 
-    `author` signs the commits made here.
+    `author` signs the commits made here. `lock`: held while refs of `git` are fetched or pushed, by whichever thread.
     """
 
     git: Git
@@ -52,32 +51,7 @@ class Remote:
     branch: str
     tracking: str
     author: Author
-
-    @classmethod
-    def of_clone(cls, path: Path, *, branch: str | None = None, remote: str = "origin") -> Remote:
-        """The remote of a person's clone, in that person's name. Its work tree and index are never touched.
-
-        Without `branch`, the one that the clone has checked out. Raises NeedsPerson without a remote, branch or name.
-        """
-        git = Git.of_clone(path)
-        if git.ask("config", "--get", f"remote.{remote}.url").code:
-            fix = f"git remote add {remote} URL, or run the command in a clone of the configuration repository"
-            raise NeedsPerson(f"this clone has no remote '{remote}'", where=str(path), fix=fix)
-        if branch is None:
-            answer = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
-            if answer.code:
-                raise NeedsPerson(
-                    "this clone is on no branch", where=str(path), fix="git switch BRANCH, or name the branch"
-                )
-            branch = answer.out.decode().strip()
-        name, email = (git.ask("config", "--get", f"user.{key}").out.decode().strip() for key in ("name", "email"))
-        if not name or not email:
-            raise NeedsPerson(
-                "git does not know who you are",
-                where=str(path),
-                fix="git config user.name NAME; git config user.email EMAIL",
-            )
-        return cls(git, remote, branch, f"refs/remotes/{remote}/{branch}", Author(name=name, email=email))
+    lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -104,6 +78,10 @@ class Remote:
 
         `also`: refspecs with a `*`, which may match nothing; local refs that the remote lacks go.
         """
+        with self.lock:
+            return self._fetch_ref(ref, into, also)
+
+    def _fetch_ref(self, ref: str, into: str, also: tuple[str, ...]) -> str | None:
         options = ("fetch", "--quiet", "--no-tags", "--force", "--prune", "--update-shallow", "--no-write-fetch-head")
         answer = self.git.ask(*options, "--", self.url, f"+{ref}:{into}", *also, timeout=NETWORK_TIMEOUT)
         if answer.code and f"couldn't find remote ref {ref}" in answer.err:

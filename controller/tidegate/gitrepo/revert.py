@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -82,33 +81,41 @@ def restore(
     if undo.mode == "none":
         return Result("none", detail="the policy's 'rollback: {git: none}' leaves git as it is")
     chance = rng or random.Random()  # noqa: S311 spreads retries, guards nothing
-    why = "the policy's 'rollback: {git: branch}' asks for a branch"
-    for attempt in count(1):
-        head = remote.fetch()
-        if head is None:
-            raise RetryLater(f"the remote has no branch '{remote.branch}' to revert on", where=remote.url, delay=10.0)
-        if digest_at(head) != undo.rejected.digest:
-            return Result("already", tree.touched(remote.git, head, [undo.folder]), remote.branch_ref)
-        made = _commit(remote, undo, head)
-        if digest_at(made.commit) == undo.rejected.digest:
-            raise NeedsPerson(
-                f"{undo.route} would still get the rejected {undo.rejected.label} after the revert",
-                where=undo.deployment,
-                fix=f"edit the file so that it asks for {undo.good.version} again",
-            )
-        if undo.mode == "branch":
-            return _propose(remote, undo, head, made, why)
-        [pushed] = remote.push([Update(remote.branch_ref, made.commit, head)])
-        if pushed.outcome == "ok":
+    for attempt in range(1, ATTEMPTS + 1):
+        with remote.lock:  # two routes at once would only lose races against each other
+            done = _attempt(remote, undo, digest_at, last=attempt == ATTEMPTS)
+        if done is not None:
+            return done
+        sleep(chance.uniform(0.01, 0.05) * 2**attempt)
+    raise InternalError("the last attempt gave no result")
+
+
+def _attempt(remote: Remote, undo: Undo, digest_at: Callable[[str], str | None], *, last: bool) -> Result | None:
+    """Fetch, commit on top, push; None when somebody else pushed in between."""
+    head = remote.fetch()
+    if head is None:
+        raise RetryLater(f"the remote has no branch '{remote.branch}' to revert on", where=remote.url, delay=10.0)
+    if digest_at(head) != undo.rejected.digest:
+        return Result("already", tree.touched(remote.git, head, [undo.folder]), remote.branch_ref)
+    made = _commit(remote, undo, head)
+    if digest_at(made.commit) == undo.rejected.digest:
+        raise NeedsPerson(
+            f"{undo.route} would still get the rejected {undo.rejected.label} after the revert",
+            where=undo.deployment,
+            fix=f"edit the file so that it asks for {undo.good.version} again",
+        )
+    if undo.mode == "branch":
+        return _propose(remote, undo, head, made, "the policy's 'rollback: {git: branch}' asks for a branch")
+    [pushed] = remote.push([Update(remote.branch_ref, made.commit, head)])
+    match pushed.outcome:
+        case "ok":
             remote.git.run("update-ref", remote.tracking, made.commit)
             return Result("reverted", made.commit, remote.branch_ref, files=made.files)
-        why = f"'{remote.branch}' does not take the commit ({pushed.reason})"
-        if pushed.outcome == "refused":
-            return _propose(remote, undo, head, made, why)
-        if attempt == ATTEMPTS:
-            return _propose(remote, undo, head, made, f"others were faster {ATTEMPTS} times ({pushed.reason})")
-        sleep(chance.uniform(0.01, 0.05) * 2**attempt)
-    raise InternalError("counting ended")
+        case "refused":
+            return _propose(remote, undo, head, made, f"'{remote.branch}' refuses the commit ({pushed.reason})")
+        case "race":
+            why = f"others were faster {ATTEMPTS} times ({pushed.reason})"
+            return _propose(remote, undo, head, made, why) if last else None
 
 
 @dataclass(frozen=True, slots=True)
