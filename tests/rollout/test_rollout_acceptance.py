@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tidegate.rollout.acceptance import judge
 from tidegate.spec.model import Model
 from tidegate.spec.version import ModelVersion

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from rollout_world import STEPS, Drive, promoted
+
 from tidegate.analysis.model import Arm, Batch
 from tidegate.rollout.machine import fulfilled
 from tidegate.rollout.state import EventKind, Hold, Phase, Readiness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rollout_world import Drive, promoted, release
+
 from tidegate.rollout.features import born, homeward, joined
 from tidegate.rollout.state import RouteState
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rollout_world import STEPS, Drive, policy, promoted
+
 from tidegate.analysis.model import Arm, Batch
 from tidegate.rollout.state import EventKind, Hold
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from rollout_world import GUARDRAILS, STEPS, Drive, policy, promoted, release
+
 from tidegate.analysis.model import Judgement, Result, Verdict
 from tidegate.rollout.serial import from_doc, policy_from_doc, policy_to_doc, to_doc
 from tidegate.rollout.state import EventKind, Phase, Readiness

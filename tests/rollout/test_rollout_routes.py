@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+
 from tidegate.rollout.routes import desired_routes
 from tidegate.rollout.state import Desired
 from tidegate.spec.declared import Loaded, load, load_config
@@ -172,9 +173,7 @@ def test_a_broken_deployment_is_a_problem_and_not_a_missing_route() -> None:
 
 def test_a_broken_model_is_its_routes_problem() -> None:
     found = routes(models__digits__model="nonsense: true")
-    assert found == {
-        "digits": "models/digits/model.yaml:1:1: missing or broken, so its deployment cannot be followed"
-    }
+    assert found == {"digits": "models/digits/model.yaml:1:1: missing or broken, so its deployment cannot be followed"}
 
 
 def test_the_policy_is_no_part_of_a_release() -> None:

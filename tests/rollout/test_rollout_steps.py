@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rollout_world import STEPS, Drive, policy, promoted
+
 from tidegate.rollout.state import EventKind, Hold, Phase, Readiness
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rollout_world import Drive, policy, promoted, release
+
 from tidegate.rollout.state import Phase, Readiness, RouteState
 from tidegate.rollout.table import TRANSITIONS, check
 from tidegate.rollout.traffic import WHOLE, Traffic, hot, may_stop, traffic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rollout_world import STEPS, Drive, policy, promoted, release
+
 from tidegate.rollout.machine import advance
 from tidegate.rollout.state import EventKind, Hold, Phase, Readiness, RouteState, Seen
 from tidegate.rollout.traffic import hot

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tidegate.rollout.simulate.expect import failures
 from tidegate.rollout.simulate.report import as_json, as_text
 from tidegate.rollout.simulate.run import play

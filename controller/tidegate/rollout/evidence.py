@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
-from tidegate.analysis.model import Batch, Result, Verdict
+from tidegate.analysis.model import Batch, Result
 from tidegate.rollout.finish import reject
 from tidegate.rollout.state import Candidate, Hold
 from tidegate.rollout.turn import Turn
@@ -76,28 +76,23 @@ def _count(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
 
 
 def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
-    analysis = _analysis(candidate)
     warm = (candidate.traffic_since or 0.0) + candidate.policy.warm_up
-    judged = [b for b in fresh if b.start >= warm]
+    judged = [batch for batch in fresh if batch.start >= warm]
+    disasters = any(guardrail.immediate for guardrail in candidate.policy.guardrails)
+    if not judged and not (turn.seen.open and disasters):
+        return
+    analysis = _analysis(candidate)
     for batch in judged:
         analysis = absorb(analysis, batch)
+    said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
     if judged:
-        said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
         turn.update(analysis=analysis.to_doc(), verdict=said)
-    elif turn.seen.open and any(g.immediate for g in candidate.policy.guardrails):
-        said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
-    else:
-        return
     if said.result is Result.FAIL:
         turn.update(verdict=said)
-        reject(turn, _sentence(said))
+        reject(turn, said.sentence)
 
 
 def _analysis(candidate: Candidate) -> Analysis:
     if candidate.analysis is None:
         return begin(candidate.policy.guardrails, candidate.policy.confidence, attempt=candidate.attempt)
     return Analysis.from_doc(candidate.analysis)
-
-
-def _sentence(said: Verdict) -> str:
-    return said.sentence

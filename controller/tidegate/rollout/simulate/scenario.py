@@ -99,7 +99,7 @@ class EventSpec(Part):
         if len(given) != 1:
             raise ValueError(f"an event is one of declare, kill, source, hold, approve; this has {given or 'none'}")
         if (self.kill == "container") != (self.release is not None):
-            raise ValueError("'release' belongs to 'kill: container', which needs it")
+            raise ValueError("a killed container needs its 'release', and nothing else has one")
         return self
 
 
