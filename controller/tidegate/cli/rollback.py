@@ -68,8 +68,8 @@ def rollback(
 
 def _mirror(settings: Settings, folder: Path) -> Mirror:
     """A copy of the repository for this one command, in the name of the person who runs it."""
-    from tidegate.gitrepo.mirror import Mirror
     from tidegate.gitrepo.clone import origin_of, person
+    from tidegate.gitrepo.mirror import Mirror
 
     url = settings.repository
     if url == str(settings.root):

@@ -61,8 +61,9 @@ def _lines(route: dict[str, Any]) -> list[Text]:
         lines.append(trial_text(route["candidate"]))
     if route["degraded"]:
         lines.append(Text(f"degraded: {route['degraded']}", style="red"))
-    for duty in route["git_pending"]:
-        lines.append(Text(f"git is still owed a {duty['kind']}: {duty['reason']}", style="yellow"))
+    lines += [
+        Text(f"git is still owed a {duty['kind']}: {duty['reason']}", style="yellow") for duty in route["git_pending"]
+    ]
     if route["git"]:
         lines.append(Text(route["git"], style="dim"))
     if route["problem"]:

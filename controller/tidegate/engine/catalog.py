@@ -41,7 +41,7 @@ class Catalog:
         self._entries: dict[str, Entry] = {}
 
     def entry(self, release: Release) -> Entry:
-        """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater when git cannot be asked."""
+        """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater without an answer."""
         with self._lock:
             known = self._entries.get(release.digest)
         if known is not None:

@@ -76,8 +76,11 @@ class Evidence:
         self._batchers[state.route] = Batcher.from_doc(saved["doc"], arms)
         self._trials[state.route] = saved["trial"]
 
-    def follow(self, state: RouteState, traffic: Traffic) -> None:
-        """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise."""
+    def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
+        """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise.
+
+        `random` False: the split goes by user, so the arms' counts need not follow the declared weights.
+        """
         candidate, stable = state.candidate, state.stable
         if candidate is None or candidate.step < 0 or stable is None:
             self._batchers.pop(state.route, None)
@@ -86,7 +89,7 @@ class Evidence:
         trial = _trial(candidate)
         if self._trials.get(state.route) == trial:
             return
-        share, shares = _shares(candidate, traffic)
+        share, shares = _shares(candidate, traffic, random)
         batcher = Batcher(
             by_release(stable.id, candidate.release.id),
             length=candidate.policy.batch,
@@ -99,11 +102,11 @@ class Evidence:
         self._batchers[state.route] = batcher
         self._trials[state.route] = trial
 
-    def cut(self, state: RouteState, traffic: Traffic) -> None:
-        """The weights of this route have just changed."""
+    def cut(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
+        """The weights of this route have just changed. `random`: as for `follow`."""
         batcher = self._batchers.get(state.route)
         if batcher is not None and state.candidate is not None:
-            share, shares = _shares(state.candidate, traffic)
+            share, shares = _shares(state.candidate, traffic, random)
             batcher.cut(self._now(), share=share, shares=shares)
 
     def closed(self, route: str) -> tuple[Batch, ...]:
@@ -150,8 +153,10 @@ def _trial(candidate: Candidate) -> str:
     return f"{candidate.release.digest}:{candidate.started_at}"
 
 
-def _shares(candidate: Candidate, traffic: Traffic) -> tuple[float | None, dict[str, float]]:
-    """The candidate's share of the unsegmented traffic, and of each segment that is split otherwise."""
+def _shares(candidate: Candidate, traffic: Traffic, random: bool) -> tuple[float | None, dict[str, float]]:
+    """The candidate's share of the unsegmented traffic, and of each segment that is split otherwise; none by user."""
+    if not random:
+        return None, {}
     digest = candidate.release.digest
     named = {name for arm in traffic.arms for name in arm.segments}
     return traffic.share(digest), {name: traffic.share(digest, name) for name in named}

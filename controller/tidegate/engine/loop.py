@@ -27,6 +27,7 @@ from tidegate.rollout.serial import to_doc
 from tidegate.rollout.state import Event, Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
 log = logging.getLogger(__name__)
@@ -271,9 +272,9 @@ class Controller:
             for route in changed:
                 state = self.routes.states.get(route)
                 if state is not None:
-                    self.evidence.cut(state, self.traffic[route])
+                    self.evidence.cut(state, self.traffic[route], random=_random(models, route))
             for route, state in self.routes.states.items():
-                self.evidence.follow(state, self.traffic[route])
+                self.evidence.follow(state, self.traffic[route], random=_random(models, route))
             if not safer_only:
                 self.steering.table(self.traffic, models, self.fleet.endpoints)
         except TidegateError as error:
@@ -298,6 +299,12 @@ class Controller:
     def _drain(self, state: RouteState) -> float:
         wish = self.snapshot.wish(state.route)
         return wish.policy.drain if wish else 30.0
+
+
+def _random(models: Mapping[str, Model], route: str) -> bool:
+    """Whether requests of this route are split by chance; unknown counts as not."""
+    model = models.get(split_route(route)[0])
+    return model is not None and model.sticky is None
 
 
 def event_doc(event: Event) -> dict[str, Any]:

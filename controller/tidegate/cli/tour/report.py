@@ -78,13 +78,14 @@ def count(answers: Iterable[Answer], spans: list[Span]) -> Count:
 
 def chapter_table(chapters: list[Chapter]) -> Table:
     """What happened, when, and how fast: 80 columns are enough."""
-    table = Table(title="What happened", title_justify="left", box=SIMPLE, pad_edge=False)
-    table.add_column("chapter", min_width=22)
-    table.add_column("commit")
-    table.add_column("commit to\neffect", justify="right")
-    table.add_column("verdict to last\nbad answer", justify="right")
-    table.add_column("took", justify="right")
-    table.add_column("")
+    caption = "effect: from the push to the first answer; last bad: from the verdict to the old release's last answer"
+    table = Table(
+        title="What happened", title_justify="left", caption=caption, caption_justify="left", box=SIMPLE, pad_edge=False
+    )
+    table.add_column("chapter")
+    for name in ("commit", "effect", "last bad", "took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=all(not chapter.broken for chapter in chapters))
     for chapter in chapters:
         table.add_row(
             chapter.title,
