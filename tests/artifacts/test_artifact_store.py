@@ -306,18 +306,6 @@ def test_a_controller_that_is_killed_in_mid_fetch_leaves_nothing_that_is_used(tm
     assert sorted(file.name for file in everything(tmp_path)) == [".verified", path.name]
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 64 KiB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    options = f"size=64k,uid={os.geteuid()}"
-    subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tidegate-test", str(folder)], check=True)
-    yield folder
-    subprocess.run([*as_root, "umount", str(folder)], check=True)
-
-
 def test_a_full_disk_is_said_and_nothing_half_written_stays(tiny_disk, repository):
     big = os.urandom(200_000)
     (repository / "big.onnx").write_bytes(big)

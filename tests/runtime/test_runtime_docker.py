@@ -7,6 +7,7 @@ import gc
 import socket
 import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,33 @@ def test_an_unknown_repository_and_an_unknown_id_need_a_person(docker_place, loc
 def test_a_registry_that_is_down_is_tried_again_later(docker_place, unused_port):
     with pytest.raises(RetryLater, match="cannot be pulled now"):
         docker_place.open().start(with_image(f"127.0.0.1:{unused_port}/test-server@sha256:{'0' * 64}"))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"), [(401, NeedsPerson, "cannot be pulled"), (503, RetryLater, "cannot be pulled now")]
+)
+def test_a_registry_that_refuses_is_told_from_one_in_trouble(docker_place, status, error, message):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("www-authenticate", 'Basic realm="registry"')
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 the name that the base class looks for
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as registry:
+        thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            with pytest.raises(error, match=message):
+                docker_place.open().start(with_image(f"127.0.0.1:{registry.server_port}/x@sha256:{'0' * 64}"))
+        finally:
+            registry.shutdown()
+            thread.join()
 
 
 def test_a_version_without_an_image_needs_a_person(docker_place):

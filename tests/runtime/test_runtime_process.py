@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.engine import eventually
-from support.places import DIGEST, ended, env_of, only, ready
+from support.places import DIGEST, ended, env_of, get, only, ready
 from tidegate.runtime import process as process_module
 from tidegate.runtime.interface import Workload
 from tidegate.spec.errors import NeedsPerson
@@ -234,3 +234,22 @@ def test_a_death_is_told_of_within_fifty_milliseconds_or_so(process_place):
         runtime.start(process_place.workload())
         instance = ready(runtime)
     assert sorted(delays)[2] < 0.1, delays
+
+
+def test_a_full_disk_under_the_state_folder_needs_a_person_and_leaves_what_runs(tiny_disk, process_place):
+    process_place.state = tiny_disk / "state"
+    runtime = process_place.open()
+    runtime.start(process_place.workload())
+    first = ready(runtime)
+    with pytest.raises(OSError):
+        (tiny_disk / "filler").write_bytes(b"x" * 100_000)
+    with pytest.raises(NeedsPerson, match="No space left"):
+        runtime.start(process_place.workload(replica=1))
+    for _ in range(100):
+        get(first, "/say?a_line_that_cannot_be_written")
+    assert get(first, "/ready")[0] == 200
+    get(first, "/exit?0")
+    eventually(lambda: not only(runtime).running)
+    (tiny_disk / "filler").unlink()
+    runtime.stop(first.name, grace=0)
+    assert runtime.observe() == []

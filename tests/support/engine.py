@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 import subprocess
 import tarfile
@@ -40,10 +41,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs the engine, so that `-m "not docker"` leaves out just those."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "docker_engine" in names or params.get("place") == "docker":
+            item.add_marker("docker")
+
+
 @pytest.fixture
 def unused_port() -> int:
     """A loopback port that nobody listens on now."""
     return free_port()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    options = f"size=64k,uid={os.geteuid()}"
+    subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tidegate-test", str(folder)], check=True)
+    yield folder
+    subprocess.run([*as_root, "umount", str(folder)], check=True)
 
 
 def _script(name: str, *words: str) -> None:

@@ -45,7 +45,7 @@ def launch(
 ) -> None:
     """Run the command in `folder`; it runs, and its state file is written, when this returns. `log_limit` in bytes.
 
-    Raises NeedsPerson (no such program, full disk) or RetryLater.
+    Raises NeedsPerson (no such program, full disk), RetryLater, or OSError for the folder.
     """
     where = str(meta["name"])
     order = {
@@ -58,8 +58,8 @@ def launch(
         "boot": boot,
         "meta": dict(meta),
     }
+    (folder / "work").mkdir(parents=True)
     try:
-        (folder / "work").mkdir(parents=True)
         # -I -S: neither the environment nor anything installed changes what the shim does.
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(SHIM)],

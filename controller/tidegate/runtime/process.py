@@ -23,7 +23,7 @@ from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.labels import labels
 from tidegate.runtime.launch import environment, free_port, launch
 from tidegate.runtime.logfile import read_lines
-from tidegate.runtime.records import Record, read_record
+from tidegate.runtime.records import Record, read_record, state_faults
 from tidegate.spec.controller import RuntimeSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
@@ -42,7 +42,8 @@ class ProcessRuntime:
         self._instance = instance
         self._root = (state / "processes" / instance).absolute()
         self._locks = self._root / ".locks"
-        self._locks.mkdir(parents=True, exist_ok=True)
+        with state_faults(self._root):
+            self._locks.mkdir(parents=True, exist_ok=True)
         self._boot = procfs.boot_id()
         self._lock = threading.Lock()
         self._deaths: Deaths | None = None
@@ -124,7 +125,7 @@ class ProcessRuntime:
     @contextlib.contextmanager
     def _locked(self, name: str, *, remove: bool = False) -> Iterator[None]:
         self._folder(name)
-        with locked(self._locks / name, remove=remove):
+        with state_faults(self._root), locked(self._locks / name, remove=remove):
             yield
 
     def _record(self, name: str) -> Record | None:

@@ -5,13 +5,16 @@ Neighbours: shim.py alone writes it (temp file, fsync, rename), process.py reads
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, RetryLater
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,27 @@ class Record:
     child: tuple[int, int]
     started_at: float
     exit_code: int | None
+
+
+@contextmanager
+def state_faults(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses in the state folder into our errors: a full disk and missing rights need a person."""
+    try:
+        yield
+    except OSError as error:
+        text = f"cannot be written: {error.strerror or error}"
+        if error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EEXIST,
+        ):
+            fix = "give it space and the controller's user the right to it, or set `state` in tidegate.yaml"
+            raise NeedsPerson(text, where=str(folder), fix=fix) from error
+        raise RetryLater(text, where=str(folder), delay=2.0) from error
 
 
 def read_record(path: Path) -> Record | None:
