@@ -229,6 +229,64 @@ def test_a_world_in_which_both_arms_break_holds_and_takes_nothing_back() -> None
     assert drive.weights == {"1.0.0": 95, "2.0.0": 5}
 
 
+def weather(drive: Drive, bad: int, good: int) -> None:
+    """A spell in which everything fails, then one in which nothing does, in windows of ten seconds."""
+    for _ in range(bad):
+        drive.pass_time(10)
+        drive.look(batches=(broken(drive),))
+    drive.serve(good * 10, requests=4000, errors=(0.01, 0.01))
+
+
+def test_a_broken_world_must_stay_well_for_a_while_before_the_step_goes_on() -> None:
+    drive = promoted("1.0.0", guardrails=ABSOLUTE, steps=LONG)
+    drive.declare("2.0.0")
+    weather(drive, 0, 6)
+    weather(drive, 12, 0)
+    assert hold_of(drive) is Hold.BOTH_ARMS
+    clock = drive.state.candidate.clock if drive.state.candidate else 0
+    calm = None
+    for _ in range(60):
+        weather(drive, 0, 1)
+        if drive.state.candidate and drive.state.candidate.calm_since and calm is None:
+            calm = drive.state.candidate.calm_since
+            assert drive.state.candidate.clock == clock
+        if hold_of(drive) is None:
+            break
+    assert calm is not None
+    assert drive.events[-1].kind is EventKind.RESUMED
+    assert drive.now - calm == 30
+
+
+def test_a_relapse_while_it_calms_down_begins_the_calm_anew() -> None:
+    drive = promoted("1.0.0", guardrails=ABSOLUTE, steps=LONG)
+    drive.declare("2.0.0")
+    weather(drive, 12, 0)
+    for _ in range(60):
+        weather(drive, 0, 1)
+        if drive.state.candidate and drive.state.candidate.calm_since:
+            break
+    weather(drive, 12, 0)
+    assert drive.state.candidate is not None
+    assert drive.state.candidate.calm_since is None
+    assert drive.kinds().count("held 2.0.0") == 1
+
+
+def test_a_step_that_is_held_over_and_over_flaps_and_waits_longer_each_time() -> None:
+    drive = promoted("1.0.0", guardrails=ABSOLUTE, steps=LONG)
+    drive.declare("2.0.0")
+    lengths = []
+    for _ in range(4):
+        weather(drive, 12, 0)
+        began = drive.now
+        while hold_of(drive) is not None:
+            weather(drive, 0, 1)
+        lengths.append(drive.now - began)
+        flapped = [event.reason for event in drive.events if event.kind is EventKind.HELD][-1]
+    assert lengths == sorted(set(lengths))
+    assert flapped.startswith("held 4 times in this step: ")
+    assert "(flapping)" in drive.events[-1].reason
+
+
 def test_a_sample_ratio_that_does_not_fit_the_weights_holds_as_invalid() -> None:
     drive = promoted("1.0.0", steps=LONG)
     drive.declare("2.0.0")

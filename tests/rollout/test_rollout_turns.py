@@ -206,6 +206,14 @@ def test_a_rebuilt_host_gives_its_stable_release_the_time_to_start_before_the_fi
     assert drive.kinds(drive.look()) == ["recovered 1.0.0", "resumed 2.0.0", "step 2.0.0"]
 
 
+def test_with_a_standby_in_its_place_a_dead_stable_release_holds_nobody_up() -> None:
+    drive = promoted("1.0.0", "2.0.0")
+    drive.unwell("2.0.0")
+    drive.look()
+    assert drive.kinds(drive.declare("3.0.0")) == ["started 3.0.0", "step 3.0.0"]
+    assert drive.weights == {"1.0.0": 95, "3.0.0": 5}
+
+
 def test_a_stable_release_that_cannot_start_any_more_does_not_keep_its_successor_out_for_ever() -> None:
     drive = promoted("1.0.0")
     drive.unwell("1.0.0", Readiness.FAILED)

@@ -5,7 +5,7 @@ Neighbours: behaviour.py resolves the releases, run.py plays the events, expect.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -197,8 +197,3 @@ def _names(scenario: Scenario) -> list[tuple[tuple[str | int, ...], str]]:
         named.append((("expect", i, "release"), expected.release))
         named += [(("expect", i, "weights", name), name) for name in expected.weights or {}]
     return [(loc, name) for loc, name in named if name is not None]
-
-
-def policy_of(value: dict[str, Any]) -> PolicyFields:
-    """A policy as it would stand in a scenario, from plain data. For those who build scenarios in code."""
-    return PolicyFields.model_validate(value, by_alias=True, by_name=False)
