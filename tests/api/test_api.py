@@ -144,6 +144,17 @@ def test_a_body_too_long_is_refused_before_it_is_read(serve: Serve, controller: 
     assert (code, controller.hints) == (413, 0)
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(
+    serve: Serve, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.api.app.BODY_SECONDS", 0.1)
+    client = serve()
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as raw:
+        raw.sendall(b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        assert raw.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert controller.hints == 0
+
+
 def test_a_hook_is_posted_and_not_fetched(serve: Serve, controller: Controller) -> None:
     assert serve().get("/webhook").status_code == 405
     assert controller.hints == 0

@@ -139,6 +139,42 @@ def test_a_feature_cannot_shake_off_the_models_config() -> None:
         with_wish(GOOD, "archive", Asked("2.0.0", None))
 
 
+@pytest.mark.parametrize(
+    ("head", "good", "expected"),
+    [
+        (
+            'version: "1"\nfeatures:\n  a:\n    version: "3"\n    replicas: 2\n',
+            "version: \"1\"\nfeatures: {a: {version: '2', approvals: [half], reason: as agreed}}\n",
+            'version: "1"\nfeatures:\n  a:\n    version: \'2\'\n    reason: "as agreed"\n    approvals: [half]\n    replicas: 2\n',
+        ),
+        (
+            'version: "1"\nfeatures: {a: {version: "3", replicas: 2}}\n',
+            'version: "1"\nfeatures:\n  a:\n    version: "2"  # then\n    reason: |\n      two\n      lines\n',
+            'version: "1"\nfeatures: {a: {version: "2", reason: "two\\nlines\\n", replicas: 2}}\n',
+        ),
+    ],
+)
+def test_fields_move_between_braces_and_lines(head: str, good: str, expected: str) -> None:
+    assert taken_back(head, good, "a", Asked("2", None), "why") == expected
+
+
+def test_values_are_written_so_that_they_read_the_same() -> None:
+    for value in (
+        "yes",
+        "null",
+        "default",
+        "default@0123abc",
+        "1.10",
+        "a: b",
+        "",
+        ["half", "no"],
+        {"a": ["b"]},
+        True,
+        3,
+    ):
+        assert _load(f"x: {yamltext.render(value)}")["x"] == value
+
+
 comments = st.sampled_from(["", "  # why", "\t# x"])
 layout = st.sampled_from(["", "\n", "# a word\n", "\n\n  # indented word\n"])
 values = {

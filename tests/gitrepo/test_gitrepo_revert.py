@@ -439,6 +439,25 @@ def test_a_change_that_no_file_of_the_route_explains_needs_a_person(world: World
         restore(world.mirror.remote, wanted, lambda _: wanted.rejected.digest)
 
 
+def test_a_deployment_that_cannot_be_edited_needs_a_person(world: World, good: str) -> None:
+    wanted = undo(world, good, ask(world, {DEPLOYMENT: BAD}))
+    for content, words in ((None, "is not in git any more"), ("a: [", "cannot be edited")):
+        world.clone.commit("broken", {DEPLOYMENT: content})
+        with pytest.raises(NeedsPerson, match=words):
+            restore(world.mirror.remote, wanted, lambda _: wanted.rejected.digest)
+    (world.clone.path / DEPLOYMENT).write_bytes(b"version: \xff\n")
+    world.clone.commit("latin", {})
+    with pytest.raises(NeedsPerson, match="is not UTF-8"):
+        restore(world.mirror.remote, wanted, lambda _: wanted.rejected.digest)
+
+
+def test_a_branch_that_is_gone_leaves_the_duty(world: World, good: str) -> None:
+    wanted = undo(world, good, ask(world, {DEPLOYMENT: BAD}))
+    git("update-ref", "-d", "refs/heads/main", cwd=world.remote)
+    with pytest.raises(RetryLater, match="no branch 'main'"):
+        run(world, wanted)
+
+
 def test_the_mode_of_a_file_stays(world: World, good: str) -> None:
     bad = ask(world, {DEPLOYMENT: BAD})
     world.clone.git("update-index", "--chmod=+x", DEPLOYMENT)
