@@ -25,7 +25,7 @@ from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
 _START = 10.0
-_BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BACK_OFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE = 60.0
 _LOOPBACK = ("127.", "::1")
 
@@ -79,7 +79,7 @@ class Lifecycle:
         command = [
             envoy_binary(self._settings.binary), "-c", str(self.folder.bootstrap), "-l", "warning",
             "--file-flush-interval-msec", str(max(1, round(settings.flush * 1000))),
-            "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
+            "--drain-time-s", "15", "--parent-shutdown-time-s", "90",
         ]  # fmt: skip
         return command + (["--concurrency", str(settings.concurrency)] if settings.concurrency else [])
 
@@ -150,10 +150,7 @@ class Lifecycle:
         self._starts += 1
         self._started = self._clock()
         self._log_from = self.folder.log.stat().st_size if self.folder.log.exists() else 0
-        try:
-            self._running = process.spawn(command, self.folder, setup, previous)
-        except OSError as error:
-            raise NeedsPerson(f"Envoy cannot be started: {error}", where="tidegate.yaml: gateway.binary") from error
+        self._running = process.spawn(command, self.folder, setup, previous)
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
@@ -213,15 +210,16 @@ class Lifecycle:
             return
         until = self._clock() + grace
         try:
-            self.admin.call("POST", "/drain_listeners?graceful&skip_exit")
+            self.admin.call("POST", "/healthcheck/fail")  # from now on every answer closes its connection
+            self.admin.call("POST", "/drain_listeners")
             while self._clock() < until and any(self.admin.stats("^http[.]tidegate[.]downstream_rq_active$").values()):
                 self._sleep(0.02)
         except RetryLater:
             pass  # it ends all the same, by signal
         for number in (signal.SIGTERM, signal.SIGKILL):
             until = self._clock() + grace
-            if running := self.running():
-                process.signal_to(running, number)
-            while self.running() and self._clock() < until:
+            for one in [*self._ending, *filter(None, [self.running()])]:
+                process.signal_to(one, number)
+            while (self.running() or self._ending) and self._clock() < until:
                 self._sleep(0.01)
         self._starts = 0

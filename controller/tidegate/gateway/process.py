@@ -30,25 +30,19 @@ class Running:
     epoch: int = 0
 
 
-class _Detached(subprocess.Popen[bytes]):
-    """A child that is meant to outlive us: no complaint when this object goes first."""
-
-    def __del__(self) -> None:
-        return
+# Envoy asks the kernel to be ended with its parent, so its parent must not be us: the shell in between has ended before Envoy
+# begins. It begins at a word from us, once it is written down; when we die before that, it ends.
+_ORPHAN = 'exec 3<&0; (read -r word <&3 && exec "$@" 3<&- >&2) & echo $!'
 
 
 def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it does not run. Reaps it if it was our child."""
+    """When a process started, in clock ticks since boot; None when it does not run."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = stat.rpartition(")")[2].split()
-    if fields[0] in "ZX":
-        if int(fields[1]) == os.getpid():
-            os.waitpid(pid, os.WNOHANG)
-        return None
-    return int(fields[19])
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def find(folder: Folder) -> Running | None:
@@ -63,10 +57,7 @@ def find(folder: Folder) -> Running | None:
 
 
 def spawn(command: Sequence[str], folder: Folder, setup: str, previous: Running | None) -> Running:
-    """Start Envoy in its own session; with `previous`, as its successor that takes over its sockets (hot restart).
-
-    Raises OSError when the program cannot be run.
-    """
+    """Start Envoy in its own session; with `previous`, as its successor that takes over its sockets (hot restart)."""
     if previous is None:
         folder.base_id.unlink(missing_ok=True)
         restart = ["--use-dynamic-base-id", "--base-id-path", str(folder.base_id)]
@@ -74,21 +65,26 @@ def spawn(command: Sequence[str], folder: Folder, setup: str, previous: Running 
         restart = ["--base-id", folder.base_id.read_text().strip(), "--restart-epoch", str(previous.epoch + 1)]
     log = files.owner_only(folder.log)
     try:
-        child = _Detached(
-            [*command, *restart],
+        with subprocess.Popen(
+            ["/bin/sh", "-c", _ORPHAN, "sh", *command, *restart],
             cwd=folder.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-        )
+        ) as shell:
+            assert shell.stdin is not None and shell.stdout is not None
+            pid = int(shell.stdout.readline())
+            shell.wait()
+            _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+            epoch = previous.epoch + 1 if previous else 0
+            running = Running(pid, started_at(pid) or 0, files.same_boot(), setup, epoch)
+            files.replace(folder.process, orjson.dumps(asdict(running)))
+            shell.stdin.write(b"begin\n")
+            shell.stdin.flush()
     finally:
         os.close(log)
-    _, most = resource.prlimit(child.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (most, most))
-    epoch = previous.epoch + 1 if previous else 0
-    running = Running(child.pid, started_at(child.pid) or 0, files.same_boot(), setup, epoch)
-    files.replace(folder.process, orjson.dumps(asdict(running)))
     return running
 
 

@@ -144,15 +144,16 @@ def _arm(
             "@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute",
             "filter_context": {"parameters": parameters},
         }
-    entry: dict[str, Any] = {"name": name, "weight": weights.get(name, 0), "typed_per_filter_config": filters}
     timeout = timeouts.get(arm.upstream, 60.0)
     if (
         timeout != longest
     ):  # the route has one timeout; a shorter one of an arm travels in the header that Envoy's router reads
-        entry["request_headers_to_add"] = [
-            {"header": {"key": "x-envoy-upstream-rq-timeout-ms", "value": str(max(1, round(timeout * 1000)))}}
-        ]
-    return entry
+        header = {"key": "x-envoy-upstream-rq-timeout-ms", "value": str(max(1, round(timeout * 1000)))}
+        filters["envoy.filters.http.header_mutation"] = {
+            "@type": f"{TYPE}.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+            "mutations": {"request_mutations": [{"append": {"header": header}}]},
+        }
+    return {"name": name, "weight": weights.get(name, 0), "typed_per_filter_config": filters}
 
 
 def _headers(route: Route, segment: str | None) -> list[dict[str, Any]]:

@@ -1,0 +1,82 @@
+"""A gateway with real Envoy in a folder of its own, and backends behind it; short ways to write routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.backends import Answer, Backend, ask
+from support.engine import eventually
+from tidegate.gateway.model import Arm, Route, Table, Upstream
+from tidegate.gateway.record import Cursor, RecordReader
+from tidegate.gateway.supervisor import Gateway
+from tidegate.spec.controller import GatewaySettings
+
+
+@dataclass
+class World:
+    """One gateway folder; `open` gives another controller's view of it."""
+
+    state: Path
+    port: int
+    opened: list[Gateway] = field(default_factory=list)
+    backends: dict[str, Backend] = field(default_factory=dict)
+
+    def open(self, drain: float = 0.0, **settings: Any) -> Gateway:
+        """A fresh object, as after a restart of the controller. Drains at once unless told otherwise."""
+        declared = GatewaySettings(
+            **{"address": f"127.0.0.1:{self.port}", "concurrency": 2, "flush": "20ms"} | settings
+        )
+        gateway = Gateway(declared, self.state, drain=drain)
+        self.opened.append(gateway)
+        return gateway
+
+    def backend(self, name: str) -> Backend:
+        """The backend of that name; made at the first call."""
+        if name not in self.backends:
+            self.backends[name] = Backend(name)
+        return self.backends[name]
+
+    def upstream(self, name: str, **more: Any) -> Upstream:
+        """The upstream whose one instance is the backend of that name."""
+        return Upstream(name, (self.backend(name).address,), **more)
+
+    def ask(self, path: str, headers: Mapping[str, str] | None = None, body: Any = None, **more: Any) -> Answer:
+        """One request to the gateway."""
+        return ask(self.port, path, headers, body, **more)
+
+    def lines(self, number: int) -> list[dict[str, Any]]:
+        """The record, as soon as it has so many lines."""
+        reader = RecordReader(self.state / "gateway" / "record" / "predictions.jsonl")
+        return eventually(lambda: found if len(found := reader.read(Cursor())[0]) >= number else None)
+
+    def settle(self, gateway: Gateway, *routes: Route, **upstreams: Upstream) -> Table:
+        """Apply these routes until they are live. Upstreams that are not given are the backends of their names."""
+        names = {arm.upstream for route in routes for arm in route.arms}
+        table = Table(tuple(upstreams.get(name) or self.upstream(name) for name in sorted(names)), routes)
+        eventually(lambda: gateway.apply(table).done)
+        return table
+
+
+def arm(release: str, weight: int = 1_000_000, **more: Any) -> Arm:
+    """An arm whose upstream has the release's name."""
+    return Arm(
+        **{
+            "release": release,
+            "role": "stable",
+            "version": "1.0.0",
+            "config": "default",
+            "commit": "c0ffee",
+            "upstream": release,
+            "weight": weight,
+        }
+        | more
+    )
+
+
+def split(share: int, *, moving: bool = True, **more: Any) -> Route:
+    """Route `digits` with `v2` at `share` millionths beside `v1`."""
+    arms = (arm("v1", 1_000_000 - share), arm("v2", share, role="candidate", version="2.0.0"))
+    return Route("digits", None, arms, moving=moving, **more)
