@@ -145,7 +145,8 @@ def test_a_feature_cannot_shake_off_the_models_config() -> None:
         (
             'version: "1"\nfeatures:\n  a:\n    version: "3"\n    replicas: 2\n',
             "version: \"1\"\nfeatures: {a: {version: '2', approvals: [half], reason: as agreed}}\n",
-            'version: "1"\nfeatures:\n  a:\n    version: \'2\'\n    reason: "as agreed"\n    approvals: [half]\n    replicas: 2\n',
+            'version: "1"\n'
+            "features:\n  a:\n    version: '2'\n    reason: \"as agreed\"\n    approvals: [half]\n    replicas: 2\n",
         ),
         (
             'version: "1"\nfeatures: {a: {version: "3", replicas: 2}}\n',
