@@ -22,7 +22,7 @@ $(VENV)/.ready: pyproject.toml requirements/constraints.txt
 	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint requirements/constraints.txt --group dev --editable .
 	@touch $@
 
-$(SERVING)/.ready: requirements/serving.txt
+$(SERVING)/.ready: requirements/serving.txt requirements/server.txt requirements/training.txt serving/pyproject.toml
 	$(PYTHON) -m venv $(SERVING)
 	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
 	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --requirement requirements/serving.txt

@@ -96,8 +96,8 @@ def test_the_message_says_what_happened_and_its_trailers_parse(world: World, goo
     assert f"asked for by commit {bad[:12]}." in " ".join(text.split())
     assert git("interpret-trailers", "--parse", stdin=text).splitlines() == [
         "Tidegate-Route: digits",
-        f"Tidegate-Release: {wanted.good.digest}",
-        f"Tidegate-Rejects: {wanted.rejected.digest}",
+        f"Tidegate-Release: {wanted.rejected.digest}",
+        f"Tidegate-Rejects: {bad}",
         f"Tidegate-Reason: {REASON}",
     ]
 

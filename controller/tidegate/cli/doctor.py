@@ -121,7 +121,7 @@ def _address(settings: Settings) -> str:
 def _runtime(settings: Settings) -> str:
     from tidegate.runtime.select import open_runtime
 
-    runtime = open_runtime(settings.controller.runtime, settings.controller.instance, settings.state)
+    runtime = open_runtime(settings.runtime, settings.controller.instance, settings.state)
     try:
         return f"{runtime.kind}, {len(runtime.observe())} instances of '{settings.controller.instance}'"
     finally:

@@ -25,7 +25,7 @@ def logs(
 
     settings = open_settings(config)
     model, _, version = name.partition("@")
-    runtime = open_runtime(settings.controller.runtime, settings.controller.instance, settings.state)
+    runtime = open_runtime(settings.runtime, settings.controller.instance, settings.state)
     try:
         known = sorted(runtime.observe(), key=lambda instance: instance.name)
         chosen = [

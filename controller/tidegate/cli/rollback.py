@@ -34,6 +34,7 @@ def rollback(
     from tidegate.engine.takeback import Rollbacks
 
     settings = open_settings(config)
+    commit = _commit(settings, to) if to else None
     with tempfile.TemporaryDirectory(prefix="tidegate-rollback-") as folder:
         done = Rollbacks(_mirror(settings, Path(folder))).take_back(
             route, to=to, config_only=config_only, reason=reason
@@ -64,6 +65,14 @@ def rollback(
         typer.echo(f"{route}: {result.detail}\n  fix: merge the branch {branch}, which holds the commit")
     if result.how == "branch":
         raise typer.Exit(1)
+
+
+def _commit(settings: Settings, name: str) -> str:
+    """What a tag, branch or abbreviated id means in the person's clone; as it stands where the clone does not know it."""
+    from tidegate.gitrepo.git import Git
+    from tidegate.gitrepo.tree import resolve
+
+    return resolve(Git.of_clone(settings.root), name) or name
 
 
 def _mirror(settings: Settings, folder: Path) -> Mirror:

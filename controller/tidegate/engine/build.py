@@ -47,7 +47,7 @@ class Parts:
         settings.state.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(settings.journal, now=now)
         self.workers = Workers(POOL, now, rng, lambda: self.hints.give(Hint.WORK))
-        self.runtime: Runtime = open_runtime(declared.runtime, declared.instance, settings.state)
+        self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
         self.gateway = Gateway(declared.gateway, settings.state)
         self.mirror = Mirror(
             settings.state / "repository.git",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.spec.controller import Controller
+from tidegate.spec.controller import Controller, RuntimeSettings
 from tidegate.spec.declared import load_document
 from tidegate.spec.errors import NeedsPerson
 
@@ -47,9 +47,10 @@ class Settings:
         return (self.root / named).resolve() if named else self.state / "artifacts"
 
     @property
-    def gateway_url(self) -> str:
-        """The public address as a URL."""
-        return f"http://{self.controller.gateway.address}"
+    def runtime(self) -> RuntimeSettings:
+        """The runtime's settings, with the folders of `path` absolute."""
+        given = self.controller.runtime
+        return given.model_copy(update={"path": tuple(str((self.root / name).resolve()) for name in given.path)})
 
 
 def find_settings(start: Path) -> Path:

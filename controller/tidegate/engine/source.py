@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
-from tidegate.gitrepo.tree import is_ancestor
 from tidegate.rollout.routes import desired_routes
 from tidegate.rollout.state import Desired, Rejection
 from tidegate.rules.api import blocking, validate_declared
@@ -97,20 +96,12 @@ class Source:
 
     def _forget_touched(self, commit: str) -> None:
         """Keep the answers about files that no commit since the last look has changed: one query for the whole portfolio."""
-        changed = self._paths_between(self._last.commit, commit) if self._last.commit else None
+        changed = self._mirror.changed_between(self._last.commit, commit) if self._last.commit else None
         if changed is None:
             self._touched.clear()
             return
         for paths in [paths for paths in self._touched if not changed.isdisjoint(paths)]:
             del self._touched[paths]
-
-    def _paths_between(self, before: str, after: str) -> frozenset[str] | None:
-        """Every path that a commit between the two touched; None when history was rewritten."""
-        git = self._mirror.git
-        if not is_ancestor(git, before, after):
-            return None
-        out = git.run("log", "--format=", "--name-only", "-z", "-m", f"{before}..{after}")
-        return frozenset(path.decode("utf-8", "surrogateescape").lstrip("\n") for path in out.split(b"\0") if path)
 
     def _pinned(self, model: str, name: str, commit: str) -> Loaded[InferenceConfig] | None:
         path = f"models/{model}/configs/{name}.yaml"

@@ -27,7 +27,8 @@ def one_line(text: str) -> str:
 def rejection(route: str, rejected: Release, good: Release, reason: str, *, asked_by: str = "", story: str = "") -> str:
     """The commit that takes back a release which Tidegate turned down. `reason`: one sentence with the numbers.
 
-    `asked_by`: the commit that asked for it. `story`: what else happened, free text.
+    `asked_by`: the commit that asked for it. `story`: what else happened, free text. In the trailers, `Tidegate-Release` is
+    the digest of the release that was turned down, `Tidegate-Rejects` the commit that had asked for it.
     """
     what = f"{route} {rejected.version}"
     if rejected.version == good.version and rejected.config:
@@ -38,7 +39,7 @@ def rejection(route: str, rejected: Release, good: Release, reason: str, *, aske
         f"traffic had moved before this commit was made.{by}"
     )
     reason = one_line(reason)
-    trailers = {ROUTE: route, RELEASE: good.digest, REJECTS: rejected.digest, REASON: reason}
+    trailers = {ROUTE: route, RELEASE: rejected.digest, REJECTS: asked_by or rejected.commit, REASON: reason}
     return _message(f'Revert "{what}": {reason}', (body, f"Reason: {reason.rstrip('.')}.", story), trailers)
 
 
@@ -47,7 +48,7 @@ def rollback(route: str, left: Release, good: Release, reason: str, *, config_on
     what = f"the config of {route}" if config_only else route
     reason = one_line(reason)
     body = f"From {_named(left)} back to {_named(good)}."
-    trailers = {ROUTE: route, RELEASE: good.digest, REASON: reason}
+    trailers = {ROUTE: route, RELEASE: left.digest, REASON: reason}
     return _message(f"Roll back {what} to {good.version}: {reason}", (body,), trailers)
 
 
