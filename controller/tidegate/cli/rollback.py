@@ -37,7 +37,7 @@ def rollback(
     commit = _commit(settings, to) if to else None
     with tempfile.TemporaryDirectory(prefix="tidegate-rollback-") as folder:
         done = Rollbacks(_mirror(settings, Path(folder))).take_back(
-            route, to=to, config_only=config_only, reason=reason
+            route, to=commit, config_only=config_only, reason=reason
         )
     result = done.result
     if format is Format.JSON:
