@@ -7,7 +7,7 @@ said, loop.py asks for readiness and endpoints, rollout/ decides what has to run
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,12 +61,14 @@ class Fleet:
         self._why: dict[str, str] = {}
         self._was_ready: set[str] = set()
         self._unneeded_since: dict[str, float] = {}
+        self.observed = False
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def observe(self) -> None:
         """Look at the runtime. Raises RetryLater when it does not answer: then what was seen last still stands."""
         self._instances = {instance.name: instance for instance in self._runtime.observe()}
+        self.observed = True
         for name in [name for name in self._health if name not in self._instances]:
             del self._health[name]
         for instance in self._instances.values():
@@ -106,6 +108,22 @@ class Fleet:
     def why(self) -> dict[str, str]:
         """The last reason why a workload is not ready, by workload."""
         return {**self._why, **self._failed}
+
+    def running(self, digest: str) -> int:
+        """How many instances of a workload run."""
+        return sum(1 for instance in self._instances.values() if instance.digest == digest and instance.running)
+
+    def take_over(self, digests: Iterable[str]) -> None:
+        """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
+        self._was_ready.update(digests)
+
+    def undecided(self) -> list[str]:
+        """Needed instances that run and that nobody has asked yet, or not answered yet: their readiness is not known."""
+        return [
+            instance.name
+            for instance in self._instances.values()
+            if instance.running and instance.digest in self._needs and not self._health[instance.name].answered
+        ]
 
     def instances(self) -> tuple[Instance, ...]:
         """What was seen at the last look."""

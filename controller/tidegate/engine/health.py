@@ -18,6 +18,7 @@ class Health:
     ref: str
     ready: bool = False
     ever_ready: bool = False
+    answered: bool = False
     failures: int = 0
     reason: str = ""
     next_at: float = 0.0
@@ -29,6 +30,7 @@ class Health:
     def took(self, ok: bool, reason: str, now: float) -> bool:
         """Take in one answer. True when the readiness changed."""
         before = self.ready
+        self.answered = True
         self.reason = reason
         if ok:
             self.failures = 0

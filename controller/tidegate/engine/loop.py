@@ -26,16 +26,18 @@ from tidegate.rollout.machine import advance, fulfilled
 from tidegate.rollout.serial import to_doc
 from tidegate.rollout.state import Event, Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
-from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
 log = logging.getLogger(__name__)
 
+FIRST_TICK = 0.01
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
 SAVE_EVERY = 30.0
+LONGEST_WAIT = 5.0
 
 
 class Controller:
@@ -83,6 +85,7 @@ class Controller:
         self._next_observe = 0.0
         self._next_save = 0.0
         self._awake_since = now()
+        self._known = False
         self._unsaved_events: list[Event] = []
         self._unsaved_routes: set[str] = set(routes.states)
         self._dropped: set[str] = set()
@@ -96,6 +99,8 @@ class Controller:
             self._took(done)
         self._look_at_git(hints)
         self._look_at_runtime(hints)
+        if not self._taken_over():
+            return FIRST_TICK
         source_up, more = self._read_record()
         batches = self._decide(source_up, caught_up=not more)
         durable = self._save(batches)
@@ -106,6 +111,22 @@ class Controller:
         if more:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
+
+    def _taken_over(self) -> bool:
+        """Whether it is known how ready the servers are that ran before this controller. Until then nothing is moved:
+
+        a server that was not asked yet is no server that is down.
+        """
+        if self._known:
+            return True
+        if self.ticks == 1:
+            states = self.routes.states.values()
+            self.fleet.take_over(state.stable.workload for state in states if state.stable is not None)
+        if not self.fleet.observed:
+            return False
+        self._reconcile()
+        self._known = not self.fleet.undecided() or self._now() - self._awake_since > LONGEST_WAIT
+        return self._known
 
     def _in_motion(self) -> bool:
         return not self.steering.settled or any(
@@ -129,6 +150,8 @@ class Controller:
                 self._note("git", done.error)
                 if done.error is None:
                     self._understood(*done.value)
+                else:
+                    self._next_fetch = 0.0  # the job's own back-off says when
 
     def _note(self, key: str, error: TidegateError | None) -> None:
         """Keep what is wrong for the status; say it in the log once, and when it is over."""
@@ -222,7 +245,12 @@ class Controller:
                 read_to=None if caught_up else self.evidence.read_to,
                 awake_since=self._awake_since,
             )
-            step = advance(state, seen, now)
+            try:
+                step = advance(state, seen, now)
+            except InternalError as error:  # a defect in one route's story must not stop the others
+                self._note(f"state of {route}", error)
+                continue
+            self._note(f"state of {route}", None)
             if step.state != state:
                 self.routes.states[route] = step.state
                 self._unsaved_routes.add(route)
@@ -285,7 +313,7 @@ class Controller:
         wishes = self.routes.wishes(self.snapshot)
         for route, state in self.routes.states.items():
             try:
-                needs |= self.needs.of(state, wishes[route], needs)
+                needs |= self.needs.of(state, wishes[route], needs, self.fleet.running)
             except TidegateError as error:
                 self._note(f"route {route}", error)
             else:

@@ -5,7 +5,7 @@ Neighbours: rollout/traffic.py says which workloads are hot, catalog.py reads de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +26,18 @@ class Needs:
         self._store = store
         self._blob = blob
 
-    def of(self, state: RouteState, wish: Desired | None, others: Mapping[str, Need]) -> dict[str, Need]:
+    def of(
+        self, state: RouteState, wish: Desired | None, others: Mapping[str, Need], running: Callable[[str], int]
+    ) -> dict[str, Need]:
         """What this route needs running, by workload; a workload that `others` need too runs as often as the larger wish.
+
+        Without a wish (git says nothing that can be followed) as many replicas as `running` counts stay.
 
         Raises NeedsPerson when a release's declaration cannot be read, or cannot be run here.
         """
         needs: dict[str, Need] = {}
         for release in hot_releases(state):
-            replicas = wish.replicas if wish else 1
+            replicas = wish.replicas if wish else max(1, running(release.workload))
             known = needs.get(release.workload) or others.get(release.workload)
             if known is not None:
                 needs[release.workload] = replace(known, replicas=max(known.replicas, replicas))

@@ -15,6 +15,7 @@ from tidegate.engine.live import write_live
 from tidegate.engine.status import live_doc, problem_doc
 from tidegate.engine.summary import route_doc
 from tidegate.gitrepo.watch import Watch
+from tidegate.rollout.traffic import Traffic
 from tidegate.spec.errors import RetryLater
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,12 @@ class Runner:
         return self._status
 
     def run(self) -> None:
-        """Pass after pass until `stop`. Raises InternalError on a defect; what serves goes on serving."""
+        """Pass after pass until `stop`. What serves goes on serving after it.
+
+        Raises NeedsPerson when the gateway cannot be started at all (its address is in use).
+        """
         parts, controller = self._parts, self._parts.controller
+        parts.gateway.start()
         parts.runtime.watch(lambda: parts.hints.give(Hint.RUNTIME))
         hints = {Hint.GIT, Hint.RUNTIME}
         try:
@@ -86,7 +91,7 @@ class Runner:
             routes.append(
                 route_doc(
                     state,
-                    controller.traffic[name],
+                    controller.traffic.get(name, Traffic()),
                     now,
                     ready=ready,
                     why=why,

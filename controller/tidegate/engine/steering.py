@@ -74,7 +74,11 @@ class Steering:
         routes = [found for route, split in traffic.items() if (found := self._route(route, split, models)) is not None]
         for route in [route for route in self._routes if route not in traffic]:
             del self._routes[route]
-            self.unreadable.pop(route, None)
+        for route in [route for route in self.unreadable if route not in traffic]:
+            del self.unreadable[route]
+        for route, error in self.unreadable.items():
+            if route not in self._routes:
+                raise error  # the gateway may serve it from the controller before this one: it must not lose it
         table = build_table(routes, {route.name: self._routes[route.name][0] for route in routes}, endpoints)
         if table == self._table and self._settled:
             return
