@@ -148,7 +148,7 @@ def _connection_manager(routes: Path, record: Path) -> dict[str, Any]:
                     "@type": f"{_FILTERS}.header_mutation.v3.HeaderMutation",
                     "mutations": {
                         "request_mutations": [_release_header()],
-                        "response_mutations": [{"remove": "x-tidegate-release"}, _release_header()],
+                        "response_mutations": [_release_header()],
                     },
                 },
             },

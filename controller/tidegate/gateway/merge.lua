@@ -138,5 +138,5 @@ function envoy_on_request(handle)
   local text = merged(body, parameters)
   if not text then return end
   if json_size then headers:replace("inference-header-content-length", tostring(#text)) end
-  headers:replace("content-length", tostring(buffer:setBytes(text .. tail)))
+  buffer:setBytes(text .. tail)  -- Envoy sets Content-Length to match
 end
