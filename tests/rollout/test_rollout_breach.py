@@ -257,10 +257,30 @@ def test_a_candidate_is_not_blamed_while_the_stable_release_is_down_too() -> Non
     assert drive.kinds(drive.idle(600)) == ["degraded 1.0.0", "held 2.0.0"]
 
 
+def test_going_down_together_with_the_stable_release_is_not_counted_as_a_loss() -> None:
+    drive = promoted("1.0.0", steps=[STEPS[0] | {"for": "1h"}, *STEPS[1:]])
+    drive.declare("2.0.0")
+    for _ in range(4):
+        drive.serve(20)
+        drive.unwell("2.0.0")
+        drive.unwell("1.0.0")
+        drive.idle(10)
+        drive.well("1.0.0")
+        drive.well("2.0.0")
+        drive.look()
+    assert "rolled_back 2.0.0" not in drive.kinds()
+    assert drive.state.candidate is not None
+    assert drive.state.candidate.losses == 0
+
+
 def test_a_prompt_is_not_blamed_for_its_shared_workload() -> None:
     drive = promoted("1.0.0")
     drive.unwell("1.0.0", Readiness.FAILED)
+    drive.unwell("1.0.0-b", Readiness.FAILED)
     drive.look()
     drive.declare("1.0.0-b", weights="1.0.0")
-    drive.unready["1.0.0-b"] = Readiness.FAILED
-    assert "rolled_back 1.0.0-b" not in drive.kinds(drive.idle(600))
+    drive.idle(600)
+    assert drive.phase is Phase.PREPARING
+    drive.well("1.0.0")
+    drive.well("1.0.0-b")
+    assert drive.kinds(drive.look()) == ["recovered 1.0.0", "step 1.0.0-b"]

@@ -132,6 +132,13 @@ def test_traffic_that_comes_in_drops_does_not_hold_and_resume_all_the_time() -> 
     assert sum(event.kind is EventKind.HELD for event in drive.events) <= 2
 
 
+def test_short_batches_do_not_make_a_moments_silence_a_hold() -> None:
+    drive = promoted("1.0.0", batch="500ms")
+    drive.declare("2.0.0")
+    assert drive.idle(4.5, every=0.5) == []
+    assert drive.kinds(drive.idle(0.5, every=0.5)) == ["held 2.0.0"]
+
+
 def test_silence_for_longer_than_the_policy_bears_is_rolled_back() -> None:
     drive = promoted("1.0.0", no_data={"action": "hold", "for": "10m", "then": "rollback"})
     drive.declare("2.0.0")

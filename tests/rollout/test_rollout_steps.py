@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rollout_world import STEPS, Drive, policy, promoted
 
+from tidegate.analysis.model import Arm, Batch
+from tidegate.rollout.evidence import covered
 from tidegate.rollout.state import EventKind, Hold, Phase, Readiness
 
 
@@ -146,12 +148,35 @@ def test_a_batch_that_is_handed_over_twice_counts_once() -> None:
 
 def test_a_batch_from_before_the_first_step_is_nobodys_evidence() -> None:
     drive = promoted("1.0.0")
-    drive.pass_time(10)
-    early = drive.batch()
     drive.declare("2.0.0")
+    early = Batch(1, drive.now - 10, drive.now, Arm(100), Arm(100), share=0.5)
     drive.look(batches=(early,))
     assert drive.state.candidate is not None
-    assert drive.state.candidate.clock == 0
+    assert (drive.state.candidate.clock, drive.state.candidate.requests) == (0, 0)
+    assert drive.state.candidate.verdict is None
+
+
+def test_windows_of_several_segments_are_one_stretch_of_time_and_gaps_are_none() -> None:
+    def window(number: int, start: float, segment: str | None, requests: int = 5, share: float | None = 0.5) -> Batch:
+        return Batch(number, start, start + 10, Arm(requests), Arm(requests), segment, share)
+
+    batches = [window(1, 0, None), window(2, 0, "internal"), window(3, 20, None), window(4, 25, None)]
+    assert covered(batches, 0) == 25
+    assert covered(batches, 5) == 20
+    assert covered([window(1, 0, None, requests=0)], 0) == 0
+    assert covered([window(1, 0, "eu", share=0.0)], 0) == 0
+    assert covered([Batch(1, 0, 10, Arm(50), Arm(0), share=0.01)], 0) == 10
+    assert covered([Batch(1, 0, 10, Arm(50), Arm(0))], 0) == 0
+
+
+def test_each_step_counts_its_own_requests() -> None:
+    steps = [STEPS[0], {"name": "more", "weight": "5%", "for": "60s", "min_requests": 100}, STEPS[2]]
+    drive = promoted("1.0.0", steps=steps)
+    drive.declare("2.0.0")
+    drive.serve(120)
+    assert drive.state.candidate is not None
+    assert (drive.state.candidate.step_requests, drive.state.candidate.requests) == (60, 120)
+    assert drive.state.candidate.hold is Hold.TOO_FEW
 
 
 def test_promotion_waits_until_every_margin_is_excluded() -> None:

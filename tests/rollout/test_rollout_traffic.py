@@ -46,9 +46,11 @@ def test_a_holdback_takes_nothing_from_a_smaller_share() -> None:
     assert split(on_step(weight="50%", holdback="1%")) == [500_000, 500_000]
 
 
-@pytest.mark.parametrize("share", ["0.1%", "33.3333%", "66.66667%", "99.99999%"])
-def test_odd_shares_still_sum_to_the_whole(share: str) -> None:
-    assert sum(split(on_step(weight=share))) == WHOLE
+@pytest.mark.parametrize(
+    ("share", "millionths"), [("0.1%", 1_000), ("33.3333%", 333_333), ("66.66667%", 666_667), ("99.99996%", WHOLE)]
+)
+def test_odd_shares_are_rounded_and_sum_to_the_whole(share: str, millionths: int) -> None:
+    assert split(on_step(weight=share)) == [WHOLE - millionths, millionths]
 
 
 def test_a_validated_candidate_and_a_hot_standby_are_there_at_weight_zero_before_they_are_needed() -> None:

@@ -19,6 +19,8 @@ SILENT: Final = frozenset({Hold.NO_DATA, Hold.SOURCE_DOWN})
 BROKEN: Final = frozenset({Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING})
 PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED})
 CALM_BATCHES: Final = 3
+CALM_LEAST: Final = 5.0
+"""Seconds of silence that reading the record may cost on a busy machine, however short the batches are."""
 FLAPS: Final = 3
 
 
@@ -84,7 +86,7 @@ def resume(turn: Turn) -> None:
 def patience(candidate: Candidate) -> float:
     """Seconds of silence that are borne before a hold, and of calm that end one; doubled with each hold of a step."""
     counted = candidate.holds - (candidate.hold in SILENT | BROKEN)
-    return float(CALM_BATCHES * candidate.policy.batch * 2 ** min(max(counted, 0), 10))
+    return float(max(CALM_BATCHES * candidate.policy.batch, CALM_LEAST) * 2 ** min(max(counted, 0), 10))
 
 
 def _baseline(turn: Turn, candidate: Candidate) -> Wait | None:
