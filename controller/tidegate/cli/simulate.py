@@ -13,7 +13,7 @@ from tidegate.cli.output import Format, FormatOption, print_json
 
 def simulate(
     scenario: Annotated[
-        Path, typer.Argument(metavar="SCENARIO", help="A scenario file; docs/reference has the grammar.")
+        Path, typer.Argument(metavar="SCENARIO", help="A scenario: traffic, policy, releases, events.")
     ],
     format: FormatOption = Format.TEXT,  # noqa: A002 the option's name
 ) -> None:
