@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from support.engine import eventually, free_port
 from support.gateways import World, arm, split
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.gateway.process import started_at
-from tidegate.gateway.supervisor import Gateway
+from tidegate.gateway.supervisor import Applied, Gateway
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import InternalError, NeedsPerson, RetryLater
 
@@ -32,6 +34,16 @@ def kill(pid: int) -> None:
     """SIGKILL, and wait until it is gone."""
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: started_at(pid) is None)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process holds its breath: it answers nothing and reads nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 # Weights
@@ -132,6 +144,33 @@ def test_a_new_cluster_is_live_before_a_route_names_it(world: World, gateway: Ga
     files = [world.state / "gateway" / "config" / name for name in ("clusters.json", "routes.json")]
     clusters, routes = (file.stat().st_mtime_ns for file in files)
     assert clusters < routes
+
+
+def test_routes_wait_for_their_clusters_and_no_call_waits_for_envoy(world: World, gateway: Gateway) -> None:
+    table = world.settle(gateway, split(0))
+    routes = (world.state / "gateway" / "config" / "routes.json").read_bytes()
+    wider = Table((*table.upstreams, world.upstream("v9")), (*table.routes, Route("other", None, (arm("v9"),))))
+    with stopped(pid_of(world)):
+        for _ in range(2):
+            began = time.monotonic()
+            assert gateway.apply(wider) == Applied(False, "clusters are loading")
+            assert time.monotonic() - began < 1.0
+        assert (world.state / "gateway" / "config" / "routes.json").read_bytes() == routes
+    eventually(lambda: gateway.apply(wider).done)
+    assert world.ask("/other/").release == "v9"
+
+
+def test_weights_stay_in_the_layer_until_the_file_that_says_the_same_is_live(world: World, gateway: Gateway) -> None:
+    world.settle(gateway, split(0, moving=False))
+    gateway.set_weights([split(1_000_000)])
+    table = Table((world.upstream("v1"), world.upstream("v2")), (split(1_000_000, moving=False),))
+    layer = (world.state / "gateway" / "weights" / "current").readlink()
+    with stopped(pid_of(world)):
+        for _ in range(2):
+            assert gateway.apply(table) == Applied(False, "routes are loading")
+        assert (world.state / "gateway" / "weights" / "current").readlink() == layer
+    eventually(lambda: gateway.apply(table).done)
+    assert {world.ask("/digits/").release for _ in range(20)} == {"v2"}
 
 
 def test_replicas_come_and_go_without_a_failed_request(world: World, gateway: Gateway) -> None:
@@ -237,7 +276,7 @@ import sys, time
 from pathlib import Path
 from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.gateway.process import started_at
-from tidegate.gateway.supervisor import Gateway
+from tidegate.gateway.supervisor import Applied, Gateway
 from tidegate.spec.controller import GatewaySettings
 gateway = Gateway(GatewaySettings(address="127.0.0.1:{port}", concurrency=2, flush="20ms"), Path({str(world.state)!r}))
 gateway.start()
@@ -285,6 +324,13 @@ def test_a_port_in_use_is_told_with_its_holder(world: World) -> None:
             world.open().start()
     assert f"127.0.0.1:{world.port} is in use by process {os.getpid()} (" in str(caught.value)
     assert caught.value.where == "tidegate.yaml: gateway.address"
+
+
+def test_no_second_listener_can_share_the_port_unseen(world: World, gateway: Gateway) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="Address already in use"):
+            other.bind(("127.0.0.1", world.port))
 
 
 def test_an_address_of_another_machine_is_told(world: World) -> None:

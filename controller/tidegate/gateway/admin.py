@@ -81,6 +81,14 @@ class Admin:
             return False
         return status == 200 and body.strip() == b"LIVE"
 
+    def live_epoch(self) -> int | None:
+        """Which start of this Envoy answers here and takes requests, counted over hot restarts; None when none does."""
+        try:
+            info = self.get("/server_info")
+        except RetryLater:
+            return None
+        return int(info["command_line_options"].get("restart_epoch", 0)) if info["state"] == "LIVE" else None
+
     def stats(self, pattern: str, timeout: float | None = None) -> dict[str, int | str]:
         """Counters, gauges and texts whose names the regular expression finds."""
         found = self.get(f"/stats?format=json&filter={pattern}", timeout)["stats"]

@@ -154,8 +154,9 @@ class Lifecycle:
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
+        """Until the Envoy that runs now, and not the one that it relieves, answers."""
         until = self._clock() + _START
-        while not self.admin.ready():
+        while self._running is None or self.admin.live_epoch() != self._running.epoch:
             if self.running() is None:
                 raise NeedsPerson(
                     f"Envoy does not start. It says: {self.complaint() or 'nothing'}",
