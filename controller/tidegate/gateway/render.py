@@ -37,7 +37,7 @@ _RETRY = {
             "typed_config": {"@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
         }
     ],
-    "host_selection_retry_max_attempts": 3,
+    "host_selection_retry_max_attempts": 16,
     "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
 }
 _LIMITS = {"max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384, "max_retries": 1024}
