@@ -37,6 +37,7 @@ FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
 SAVE_EVERY = 30.0
+ROTATE_EVERY = 100  # passes
 LONGEST_WAIT = 5.0
 
 
@@ -213,6 +214,8 @@ class Controller:
         try:
             self.steering.check()
             more = self.evidence.read()
+            if self.ticks % ROTATE_EVERY == 0:
+                self.steering.keep_record_short()
         except TidegateError as error:
             self._note("gateway", error)
             return False, False

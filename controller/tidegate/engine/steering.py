@@ -17,6 +17,9 @@ from tidegate.spec.errors import RetryLater, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
+RECORD_BYTES = 256 * 1024 * 1024
+"""A record file's size at which the next one begins: about 700,000 lines."""
+
 
 class Steering:
     """What the gateway was told last, and what it has yet to be told. Called by the loop alone."""
@@ -41,6 +44,12 @@ class Steering:
         if not self._gateway.alive():
             self._settled = False
             self._gateway.start()
+
+    def keep_record_short(self) -> None:
+        """Begin a new record file when the present one has grown large; the reader finds its way by itself."""
+        record = self._gateway.record
+        if record.exists() and record.stat().st_size > RECORD_BYTES:
+            self._gateway.rotate_record()
 
     def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], *, safer_only: bool) -> list[str]:
         """Make changed weights live by the fast way; returns the routes whose weights changed.
