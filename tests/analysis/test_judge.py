@@ -205,6 +205,14 @@ def test_a_disaster_waits_for_its_requests_and_spares_a_candidate_whose_stable_b
     assert verdict(world.analysis, at=0.0, now_open=(both,)).result is Result.BOTH_ARMS
 
 
+def test_a_disaster_at_full_weight_is_not_diluted_by_the_good_minutes_before_it() -> None:
+    world = World(DISASTER)
+    world.run(20, 0.95)
+    burning = Batch(world.id + 1, 999.0, 1000.0, Arm(3, 0), Arm(60, 36), complete=False)
+    said = verdict(world.analysis, at=0.0, now_open=(burning,))
+    assert said.result is Result.FAIL and "60.0 % in the last 60" in said.sentence
+
+
 # --- the world, not the candidate ------------------------------------------------------------------------------
 
 

@@ -125,6 +125,15 @@ class Guard:
         """The sums of the recent windows."""
         return _sum(self.rows)
 
+    def latest(self, least: int) -> Row:
+        """The sums of the newest windows that together have `least` candidate requests; of all recent ones if too few."""
+        first = len(self.rows)
+        seen = 0.0
+        while first > 0 and seen < least:
+            first -= 1
+            seen += self.rows[first][1][0]
+        return _sum(self.rows[first:])
+
     def stable_broken(self, rows: tuple[tuple[float, Row], ...]) -> bool:
         """Does stable itself break an absolute limit in these windows, in plain numbers?"""
         return self.fall is not None and self.fall.broken(_sum(rows))[1] is True

@@ -101,10 +101,20 @@ def judgement(
     )  # fmt: skip
 
 
+LEAST_FOR_DISASTER = 50
+"""Candidate requests that an `immediate` guardrail waits for unless it says how many."""
+
+
 def disaster(guard: Guard, settings: Settings) -> Judgement:
-    """An `immediate` guardrail, in plain numbers over the recent windows, the open one included."""
+    """An `immediate` guardrail, in plain numbers over the newest windows, the open one included.
+
+    As many windows as it takes to have `min_requests` candidate requests (50 where it says nothing): a disaster of this
+    minute must not be diluted by the good minutes before it.
+    """
     rail, metric = guard.guardrail, guard.metric
-    n_c, x_c, n_b, x_b = guard.recent()
+    least = rail.min_requests or LEAST_FOR_DISASTER
+    newest = guard.latest(least)
+    n_c, x_c, n_b, x_b = newest
     observed, baseline = x_c / n_c if n_c else None, x_b / n_b if n_b else None
     bound = words.limit(rail, metric)
     if metric.kind is Kind.LATENCY:
@@ -114,8 +124,7 @@ def disaster(guard: Guard, settings: Settings) -> Judgement:
     else:
         shown = [words.value(metric, v) for v in (observed, baseline)]
     seen = f"{words.name(metric)} {shown[0]} in the last {words.requests(int(n_c))}"
-    ours, theirs = guard.fall.broken(guard.recent()) if guard.fall is not None else (False, None)
-    least = max(rail.min_requests, 1)
+    ours, theirs = guard.fall.broken(newest) if guard.fall is not None else (False, None)
     if guard.why_not is not None:
         result, text = Result.NO_DATA, f"{rail.metric} cannot be judged: {guard.why_not}"
     elif n_c < least and not guard.tally.n_c:
