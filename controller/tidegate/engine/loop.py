@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.engine.duties import Duties
+from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Need
 from tidegate.engine.hints import Hint, Hints
@@ -87,6 +87,7 @@ class Controller:
         self._next_save = 0.0
         self._awake_since = now()
         self._known = False
+        self._unread: list[tuple[float, Outcome]] = []
         self._unsaved_events: list[Event] = []
         self._unsaved_routes: set[str] = set(routes.states)
         self._dropped: set[str] = set()
@@ -140,11 +141,11 @@ class Controller:
             return
         outcome = self.duties.took(done)
         if outcome is not None:
-            if outcome.fulfilled and outcome.route in self.routes.states:
-                self.routes.states[outcome.route] = fulfilled(self.routes.states[outcome.route], outcome.duty)
-                self._unsaved_routes.add(outcome.route)
             if outcome.changed_git:
+                self._unread.append((self._now(), outcome))
                 self._next_fetch = 0.0
+            elif outcome.fulfilled:
+                self._fulfil(outcome)
             return
         match done.key:
             case ("look",):
@@ -153,6 +154,13 @@ class Controller:
                     self._understood(*done.value)
                 else:
                     self._next_fetch = 0.0  # the job's own back-off says when
+
+    def _fulfil(self, outcome: Outcome) -> None:
+        """The duty is off the route's state."""
+        state = self.routes.states.get(outcome.route)
+        if state is not None:
+            self.routes.states[outcome.route] = fulfilled(state, outcome.duty)
+            self._unsaved_routes.add(outcome.route)
 
     def _note(self, key: str, error: TidegateError | None) -> None:
         """Keep what is wrong for the status; say it in the log once, and when it is over."""
@@ -174,12 +182,17 @@ class Controller:
         if now >= self._next_fetch and self.workers.submit(("look",), self._look):
             self._next_fetch = now + self._poll * self._rng.uniform(0.8, 1.2)
 
-    def _look(self) -> tuple[Snapshot, Remembered]:
+    def _look(self) -> tuple[float, Snapshot, Remembered]:
+        began = self._now()
         snapshot = self.source.look()
-        return snapshot, self._remembered or self.source.remembered()
+        return began, snapshot, self._remembered or self.source.remembered()
 
-    def _understood(self, snapshot: Snapshot, remembered: Remembered) -> None:
+    def _understood(self, began: float, snapshot: Snapshot, remembered: Remembered) -> None:
         self._remembered = remembered
+        # A revert stays owed until git was read after it: else what it took back would seem to be asked for once more.
+        for _, outcome in [known for known in self._unread if known[0] <= began]:
+            self._fulfil(outcome)
+        self._unread = [known for known in self._unread if known[0] > began]
         if snapshot.commit is None:
             self._note(
                 "branch",
