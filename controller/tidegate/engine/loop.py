@@ -78,6 +78,7 @@ class Controller:
         self.readiness: Mapping[str, Readiness] = {}
         self.traffic: dict[str, Traffic] = {}
         self.ticks = 0
+        self.events = 0
         self._remembered: Remembered | None = None
         self._poll = poll
         self._now = now
@@ -301,6 +302,7 @@ class Controller:
             return False
         self._note("journal", None)
         self._unsaved_routes.clear()
+        self.events += len(self._unsaved_events)
         self._unsaved_events.clear()
         self._dropped.clear()
         self._next_save = now + SAVE_EVERY

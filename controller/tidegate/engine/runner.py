@@ -30,6 +30,7 @@ class Runner:
         self._parts = parts
         self._started_at = parts.now()
         self._next_live = 0.0
+        self._told_events = 0
         self._stopped = False
         self._status: dict[str, Any] = {}
         declared = parts.settings.controller
@@ -68,10 +69,11 @@ class Runner:
             self._watch.stop()
 
     def _tell(self) -> None:
-        now = self._parts.now()
-        if now < self._next_live:
+        """Twice a second, and at once when something happened."""
+        now, events = self._parts.now(), self._parts.controller.events
+        if now < self._next_live and events == self._told_events:
             return
-        self._next_live = now + LIVE_EVERY
+        self._next_live, self._told_events = now + LIVE_EVERY, events
         self._status = self._doc(now)
         try:
             write_live(self._parts.settings.state, self._status)
