@@ -32,9 +32,10 @@ def rollback(
 
     from tidegate.engine.settings import open_settings
     from tidegate.engine.takeback import Rollbacks
+    from tidegate.gitrepo.clone import meaning
 
     settings = open_settings(config)
-    commit = _commit(settings, to) if to else None
+    commit = meaning(Path.cwd(), to) if to else None
     with tempfile.TemporaryDirectory(prefix="tidegate-rollback-") as folder:
         done = Rollbacks(_mirror(settings, Path(folder))).take_back(
             route, to=commit, config_only=config_only, reason=reason
@@ -67,14 +68,6 @@ def rollback(
         raise typer.Exit(1)
 
 
-def _commit(settings: Settings, name: str) -> str:
-    """What a tag, branch or abbreviated id means in the person's clone; as it stands where the clone does not know it."""
-    from tidegate.gitrepo.git import Git
-    from tidegate.gitrepo.tree import resolve
-
-    return resolve(Git.of_clone(settings.root), name) or name
-
-
 def _mirror(settings: Settings, folder: Path) -> Mirror:
     """A copy of the repository for this one command, in the name of the person who runs it."""
     from tidegate.gitrepo.clone import origin_of, person
@@ -87,6 +80,6 @@ def _mirror(settings: Settings, folder: Path) -> Mirror:
         folder / "repository.git",
         url,
         settings.controller.branch,
-        author=person(settings.root),
+        author=person(Path.cwd()),
         environment=settings.controller.environment,
     )

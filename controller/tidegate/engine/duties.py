@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.engine.source import Source
 from tidegate.engine.workers import Done, Workers
@@ -18,7 +18,7 @@ from tidegate.gitrepo.record import Record
 from tidegate.gitrepo.revert import Result, Undo, restore
 from tidegate.rollout.state import GitDuty, RouteState
 from tidegate.spec.errors import TidegateError
-from tidegate.spec.release import split_route
+from tidegate.spec.release import Release, split_route
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,22 @@ class Duties:
         if duty.good is None:
             return Result("none", detail="there is no release before it to go back to")
         model, _ = split_route(route)
+        good = self._just_before(route, duty, duty.good)
         undo = Undo(
             route=route,
             folder=f"models/{model}",
             deployment=self._source.deployment_path(model),
             rejected=duty.release,
-            good=duty.good,
-            message=rejection(route, duty.release, duty.good, duty.reason, asked_by=duty.commit),
+            good=good,
+            message=rejection(route, duty.release, good, duty.reason, asked_by=duty.commit),
             reason=duty.reason,
             mode=duty.mode,
         )
         return restore(self._mirror.remote, undo, lambda commit: self._source.digest_at(route, commit))
+
+    def _just_before(self, route: str, duty: GitDuty, good: Release) -> Release:
+        """The good release as the commit before the bad one declared it: what was written since its promotion stays."""
+        before = self._mirror.resolve(f"{duty.commit}^")
+        if before is not None and self._source.digest_at(route, before) == good.digest:
+            return replace(good, commit=before)
+        return good

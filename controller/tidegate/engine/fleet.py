@@ -16,7 +16,7 @@ from tidegate.engine.workers import Done, Workers
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Instance, Runtime, Workload
 from tidegate.runtime.probe import probe
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.units import format_duration
 from tidegate.spec.version import Runtime as RuntimeSpec
 
@@ -67,14 +67,22 @@ class Fleet:
 
     def observe(self) -> None:
         """Look at the runtime. Raises RetryLater when it does not answer: then what was seen last still stands."""
+        before = self._instances
         self._instances = {instance.name: instance for instance in self._runtime.observe()}
         self.observed = True
+        for last in before.values():
+            self._note_end(last, self._instances.get(last.name))
         for name in [name for name in self._health if name not in self._instances]:
             del self._health[name]
         for instance in self._instances.values():
             health = self._health.get(instance.name)
             if health is None or health.ref != instance.ref:
                 self._health[instance.name] = Health(instance.ref)
+
+    def _note_end(self, last: Instance, now: Instance | None) -> None:
+        """Say at once why a needed instance that ran does so no more: readiness is told before it is started again."""
+        if last.running and last.digest in self._needs and (now is None or not now.running):
+            self._why[last.digest] = f"{last.name} is gone" if now is None else self._ending(now)
 
     def endpoints(self, digest: str) -> tuple[tuple[str, int], ...]:
         """Addresses of the ready instances of a workload, in order of replica."""
@@ -186,8 +194,7 @@ class Fleet:
         now = self._now()
         crashes = self._crashes.setdefault(name, Crashes())
         if ended is not None and crashes.saw(ended.ref, now):
-            reason = f"ended with exit code {ended.exit_code}{self._last_words(name)}"
-            self._why[need.digest] = reason
+            reason = self._why[need.digest] = self._ending(ended)
             log.warning("%s %s", name, reason)
             if need.digest not in self._was_ready and crashes.count >= GIVE_UP_AFTER_EXITS:
                 self._failed[need.digest] = f"{reason}; {crashes.count} times in a row"
@@ -236,6 +243,12 @@ class Fleet:
         need = self._needs.get(digest)
         return need.spec.ready if need else "/"
 
-    def _last_words(self, name: str) -> str:
-        lines = [line.strip() for line in self._runtime.logs(name, tail=5) if line.strip()]
-        return f", its last line: {lines[-1][:200]}" if lines else ""
+    def _ending(self, instance: Instance) -> str:
+        """How an instance ended, with its last line where that can still be read."""
+        reason = f"ended with exit code {instance.exit_code}"
+        try:
+            lines = [line.strip() for line in self._runtime.logs(instance.name, tail=5) if line.strip()]
+        except TidegateError as error:  # removed in between: its exit code is what is left
+            log.debug("%s: no last line: %s", instance.name, error)
+            lines = []
+        return f"{reason}, its last line: {lines[-1][:200]}" if lines else reason

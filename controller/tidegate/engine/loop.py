@@ -33,6 +33,7 @@ from tidegate.spec.release import split_route
 log = logging.getLogger(__name__)
 
 FIRST_TICK = 0.01
+FIRST_RETRY = 0.25
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
@@ -150,11 +151,26 @@ class Controller:
             return
         match done.key:
             case ("look",):
+                back = "git" in self.problems and done.error is None
                 self._note("git", done.error)
+                if back:
+                    self._git_is_back()
                 if done.error is None:
                     self._understood(*done.value)
                 else:
-                    self._next_fetch = 0.0  # the job's own back-off says when
+                    self._look_again(done)
+
+    def _look_again(self, done: Done) -> None:
+        """After a failure sooner than the poll interval, and never later: a person mends a remote at any time."""
+        self.workers.forget(("look",))
+        pause = min(self._poll, FIRST_RETRY * 2 ** min(done.attempts, 10))
+        self._next_fetch = self._now() + pause * self._rng.uniform(0.8, 1.2)
+
+    def _git_is_back(self) -> None:
+        """What could not be told while git was out of reach need not wait for its back-off."""
+        for route, state in self.routes.states.items():
+            for duty in state.duties:
+                self.workers.forget(("duty", route, duty.id))
 
     def _fulfil(self, outcome: Outcome) -> None:
         """The duty is off the route's state."""

@@ -8,21 +8,35 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git
+from tidegate.gitrepo.tree import resolve
 from tidegate.spec.controller import Author
 from tidegate.spec.errors import NeedsPerson
 
 
-def person(path: Path) -> Author:
-    """Whose clone this is, by git's own configuration. Raises NeedsPerson when git does not know."""
-    git = Git.of_clone(path)
+def person(folder: Path) -> Author:
+    """Who works in this folder, as the clone or else the user has told git. Raises NeedsPerson when neither has."""
+    git = _clone_of(folder) or Git(Path("/"))
     name, email = (git.ask("config", "--get", f"user.{key}").out.decode().strip() for key in ("name", "email"))
     if not name or not email:
         raise NeedsPerson(
             "git does not know who you are",
-            where=str(path),
+            where=str(folder),
             fix="git config user.name NAME; git config user.email EMAIL",
         )
     return Author(name=name, email=email)
+
+
+def meaning(folder: Path, name: str) -> str:
+    """The commit that a tag, branch or abbreviated id means in the clone of this folder; the name itself where none does."""
+    git = _clone_of(folder)
+    return (resolve(git, name) if git else None) or name
+
+
+def _clone_of(folder: Path) -> Git | None:
+    try:
+        return Git.of_clone(folder)
+    except NeedsPerson:  # no clone: what the caller asks has an answer without one
+        return None
 
 
 def origin_of(path: Path) -> str | None:
