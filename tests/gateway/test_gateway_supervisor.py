@@ -224,6 +224,21 @@ def test_what_envoy_refuses_is_told_in_its_words_and_the_old_state_serves_on_eve
     assert gateway.apply(good).done
 
 
+def test_refused_routes_leave_the_served_ones_alone_and_do_not_stand_in_the_way_of_the_next_table(
+    world: World, gateway: Gateway
+) -> None:
+    good = world.settle(gateway, split(0))
+    bad = Table(good.upstreams, (*good.routes, Route("other", None, (arm("v1", 2**40),))))
+    for _ in range(2):
+        with pytest.raises(InternalError, match="refuses the new routes; the old ones keep serving"):
+            gateway.apply(bad)
+    assert world.ask("/digits/").release == "v1"
+    assert gateway.set_weights([split(1_000_000)]) < 1.0
+    assert world.ask("/digits/").release == "v2"
+    world.settle(gateway, split(1_000_000), Route("other", None, (arm("v1"),)))
+    assert world.ask("/other/").release == "v1"
+
+
 # Envoy's life
 
 

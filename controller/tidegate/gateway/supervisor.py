@@ -19,7 +19,7 @@ from tidegate.spec.errors import InternalError, RetryLater
 
 _CLUSTERS = "cluster_manager.cds"
 _ROUTES = "http.tidegate.rds.tidegate"
-_LIVE = rf"^({_CLUSTERS.replace('.', '[.]')}|{_ROUTES.replace('.', '[.]')})[.](version_text|update_rejected)$"
+_LIVE = rf"^({_CLUSTERS.replace('.', '[.]')}|{_ROUTES.replace('.', '[.]')})[.](version_text|update_rejected|update_failure)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,8 @@ class Gateway:
     def _ask(self, file: _File, timeout: float | None = None) -> tuple[str, int]:
         """The version that Envoy serves from, and how many it has refused. Raises RetryLater without an answer in time."""
         stats = self._admin.stats(_LIVE, timeout)
-        return str(stats.get(f"{file.counter}.version_text", "")), int(stats.get(f"{file.counter}.update_rejected", 0))
+        refused = sum(int(stats.get(f"{file.counter}.{reason}", 0)) for reason in ("update_rejected", "update_failure"))
+        return str(stats.get(f"{file.counter}.version_text", "")), refused
 
     def _taken(self, name: str) -> bool:
         """Whether Envoy serves from the file as it is on disk. Raises InternalError when it refuses it."""
