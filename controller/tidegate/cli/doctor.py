@@ -151,7 +151,10 @@ def _state(settings: Settings) -> str:
 
 
 def _journal(settings: Settings) -> str:
+    from tidegate.journal.database import journal_path
     from tidegate.journal.reader import Reader
 
+    if not journal_path(settings.journal).exists():
+        return f"{settings.journal}, made by the first 'tidegate run'"
     with Reader(settings.journal) as journal:
         return f"{settings.journal}, {len(journal.states())} routes"

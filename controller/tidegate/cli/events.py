@@ -47,6 +47,5 @@ def event_line(event: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(event["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     step = f" {event['step']}" if event.get("step") else ""
     weights = " ".join(f"{name}={share:g}%" for name, share in event.get("weights", {}).items())
-    return (
-        f"{at}  {event['route']:<20} {event['kind'] + step:<24} {event['version']:<10} {event['reason']}  [{weights}]"
-    )
+    shown = f"  [{weights}]" if weights else ""
+    return f"{at}  {event['route']:<20} {event['kind'] + step:<24} {event['version']:<10} {event['reason']}{shown}"

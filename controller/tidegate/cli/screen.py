@@ -5,6 +5,7 @@ Neighbours: `status` and the demo print it; engine/summary.py has the values.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from tidegate.spec.units import format_duration
 
-WIDTH = 20
+WIDTH = 10
+COLUMNS = 7
 
 
 def render_status(doc: dict[str, Any]) -> RenderableType:
@@ -48,10 +50,12 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     releases += [(one, "candidate") for one in (route["candidate"],) if one]
     releases += [(one, "standby") for one in route["standby"]]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for _ in range(COLUMNS):
+        table.add_column(no_wrap=True)
     for release, role in releases:
         table.add_row(*_row(route, release, role))
-    parts.append(Padding(table, (0, 0, 0, 2)) if releases else Text("  nothing has been promoted yet", style="dim"))
-    parts += [Padding(line, (0, 0, 0, 2)) for line in _lines(route)]
+    parts.append(Padding(table, (0, 0, 0, 2), expand=False) if releases else Text("  nothing has been promoted yet", style="dim"))
+    parts += [Text.assemble("  ", line) for line in _lines(route)]  # wrapped where it is shown, never cut off
     return parts
 
 
@@ -78,7 +82,7 @@ def _row(route: dict[str, Any], release: dict[str, Any], role: str) -> tuple[Ren
     filled = round(share / 100 * WIDTH)
     color = {"stable": "green", "candidate": "cyan"}.get(role, "dim")
     config = f"+{release['config']}" if release["config"] else ""
-    hot = f"hot for {format_duration(release['for'])}" if role == "standby" else ""
+    hot = f"hot for {_roughly(release['for'])}" if role == "standby" else ""
     return (
         Text(role, style=color),
         f"{release['version']}{config} {release['release'][:7]}",
@@ -88,6 +92,11 @@ def _row(route: dict[str, Any], release: dict[str, Any], role: str) -> tuple[Ren
         Text(f"{errors:.1%} errors", style="red" if errors else "") if errors is not None and meter["rate"] else "",
         f"p95 {meter['p95_ms']:g} ms" if meter.get("p95_ms") is not None else hot,
     )
+
+
+def _roughly(seconds: float) -> str:
+    """A duration in its two largest units: nobody waits for the last second of three days."""
+    return "".join(re.findall(r"\d+[a-z]+", format_duration(round(seconds)))[:2])
 
 
 def trial_text(candidate: dict[str, Any]) -> Text:

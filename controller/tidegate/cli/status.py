@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidegate.engine.settings import Settings
 
 REFRESH = 0.5
+PIPED_WIDTH = 160
 
 
 def status(
@@ -44,7 +45,10 @@ def status(
 
     from tidegate.cli.screen import render_status
 
-    Console(soft_wrap=True, highlight=False).print(render_status(doc))
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    console.print(render_status(doc))
 
 
 def _watch(settings: Settings, model: str | None) -> None:
