@@ -17,6 +17,8 @@ from tidegate.spec.errors import RetryLater, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
+APPLY_EVERY = 50
+"""Passes after which an unchanged table is looked at again."""
 RECORD_BYTES = 256 * 1024 * 1024
 """A record file's size at which the next one begins: about 700,000 lines."""
 
@@ -31,6 +33,7 @@ class Steering:
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
         self._table: Table | None = None
         self._settled = False
+        self._looks = 0
         self.waiting = ""
         self.unreadable: dict[str, TidegateError] = {}
 
@@ -89,8 +92,9 @@ class Steering:
             if route not in self._routes:
                 raise error  # the gateway may serve it from the controller before this one: it must not lose it
         table = build_table(routes, {route.name: self._routes[route.name][0] for route in routes}, endpoints)
-        if table == self._table and self._settled:
-            return
+        self._looks += 1
+        if table == self._table and self._settled and self._looks % APPLY_EVERY:
+            return  # now and then all the same: clusters that nobody names any more drain, and then go
         self._table, self._settled = table, False
         applied = self._gateway.apply(table)
         self._settled, self.waiting = applied.done, applied.waiting
