@@ -22,15 +22,21 @@ FRESH = 10.0
 def write_live(state: Path, doc: Mapping[str, Any]) -> None:
     """Replace the file in one rename. Not flushed to disk: after a crash of the machine nothing in it is true anyway."""
     with tempfile.NamedTemporaryFile(dir=state, prefix=".live-", delete=False) as file:
-        file.write(orjson.dumps(doc))
-    Path(file.name).replace(state / FILE)
+        path = Path(file.name)
+        try:
+            file.write(orjson.dumps(doc))
+            file.flush()
+            path.replace(state / FILE)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def read_live(state: Path) -> dict[str, Any] | None:
-    """What the controller wrote last; None when it has never run here."""
+    """What the controller wrote last; None when it has never run here, or the machine's crash left nothing of it."""
     try:
         doc = orjson.loads((state / FILE).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, orjson.JSONDecodeError):
         return None
     return doc if isinstance(doc, dict) else None
 

@@ -1,0 +1,98 @@
+"""From splits and ready instances to the gateway's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tidegate.engine.catalog import Entry
+from tidegate.engine.table import body_of, build_route, build_table, upstream_name
+from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
+from tidegate.spec.inference import InferenceConfig
+from tidegate.spec.model import Model
+from tidegate.spec.release import Release
+from tidegate.spec.version import ModelVersion
+
+ONE = Release("digits", "1.0.0", "default", "1" * 64, "a" * 64, "c1")
+WARM = Release("digits", "1.0.0", "default", "2" * 64, "a" * 64, "c2")
+TWO = Release("digits", "2.0.0", None, "3" * 64, "b" * 64, "c3")
+
+
+def model(**more: Any) -> Model:
+    return Model.model_validate(
+        {"api": "tidegate/v1", "kind": "Model", "name": "digits", "summary": "s", "owners": ["a"]}
+        | {"protocol": "open-inference"}
+        | more
+    )
+
+
+def config(**parameters: Any) -> InferenceConfig:
+    return InferenceConfig.model_validate(
+        {
+            "api": "tidegate/v1",
+            "kind": "InferenceConfig",
+            "model": "digits",
+            "name": "default",
+            "parameters": parameters,
+        }
+    )
+
+
+def entry(release: Release) -> Entry:
+    version = ModelVersion.model_validate(
+        {"api": "tidegate/v1", "kind": "ModelVersion", "model": "digits", "version": release.version, "reason": "r"}
+        | {"runtime": {"command": ["serve"]}}
+    )
+    configs: Mapping[str, InferenceConfig] = {ONE.digest: config(temperature=0.2), WARM.digest: config(temperature=0.9)}
+    return Entry(model(), version, configs.get(release.digest))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "given", "body"),
+    [
+        ("open-inference", {"top_k": 3}, {"parameters": {"top_k": 3}}),
+        ("openai", {"temperature": 0.2, "stop": ["x"]}, {"temperature": 0.2, "stop": ["x"]}),
+        ("http", {"top_k": 3}, None),
+        ("openai", {}, None),
+    ],
+)
+def test_parameters_go_where_the_protocol_takes_them(protocol: str, given: dict[str, Any], body: object) -> None:
+    assert body_of(protocol, config(**given)) == body
+    assert body_of(protocol, None) is None
+
+
+def test_a_route_has_an_arm_a_release_with_its_own_parameters_and_weights() -> None:
+    split = Traffic(
+        (
+            TrafficArm(ONE, "stable", WHOLE - 50_000, {"internal": 0}),
+            TrafficArm(WARM, "candidate", 50_000, {"internal": WHOLE}),
+        ),
+        moving=True,
+    )
+    declared = model(segments={"internal": {"header": "x-g", "values": ["beta"]}}, sticky={"header": "x-user-id"})
+    route = build_route("digits/archive", split, declared, entry)
+    assert (route.model, route.feature, route.sticky, route.moving) == ("digits", "archive", "x-user-id", True)
+    stable, candidate = route.arms
+    assert (stable.release, stable.role, stable.weight) == (ONE.id, "stable", WHOLE - 50_000)
+    assert candidate.segment_weights == {"internal": WHOLE}
+    assert [arm.body for arm in route.arms] == [
+        {"parameters": {"temperature": 0.2}},
+        {"parameters": {"temperature": 0.9}},
+    ]
+    assert stable.upstream == candidate.upstream, "a config alone needs no server of its own"
+
+
+def test_the_table_has_an_upstream_a_workload_and_does_not_depend_on_order() -> None:
+    splits = {
+        "digits": Traffic((TrafficArm(ONE, "stable", WHOLE), TrafficArm(TWO, "standby", 0))),
+        "digits/archive": Traffic((TrafficArm(WARM, "stable", WHOLE),)),
+    }
+    routes = [build_route(name, split, model(), entry) for name, split in splits.items()]
+    endpoints = {ONE.workload: (("127.0.0.1", 9000),)}
+    table = build_table(routes, splits, lambda workload: endpoints.get(workload, ()))
+    assert table == build_table(reversed(routes), splits, lambda workload: endpoints.get(workload, ()))
+    assert [upstream.name for upstream in table.upstreams] == [upstream_name(ONE.workload), upstream_name(TWO.workload)]
+    assert [upstream.endpoints for upstream in table.upstreams] == [(("127.0.0.1", 9000),), ()]
+    assert [route.name for route in table.routes] == ["digits", "digits/archive"]
