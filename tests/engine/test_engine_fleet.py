@@ -58,7 +58,7 @@ def need(place: Place, replicas: int = 1, **more: Any) -> Need:
 
 
 def test_a_server_older_than_its_start_up_budget_lives_on_when_the_controller_starts_again(crew, process_place):
-    wanted = need(process_place, startup_timeout=60.0)
+    wanted = need(process_place, startup_timeout="60s")
     first = crew()
     eventually(lambda: first.look(wanted)[DIGEST] is Readiness.READY)
     ref = ready(first.runtime).ref
@@ -72,7 +72,7 @@ def test_a_server_older_than_its_start_up_budget_lives_on_when_the_controller_st
 
 
 def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_afresh(crew, process_place):
-    wanted = need(process_place, env={"NOT_READY": "1"}, startup_timeout=60.0)
+    wanted = need(process_place, env={"NOT_READY": "1"}, startup_timeout="60s")
     one = crew()
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.STARTING)
     (before,) = one.runtime.observe()

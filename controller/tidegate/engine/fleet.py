@@ -77,7 +77,7 @@ class Fleet:
         for instance in self._instances.values():
             health = self._health.get(instance.name)
             if health is None or health.ref != instance.ref:
-                self._health[instance.name] = Health(instance.ref)
+                self._health[instance.name] = Health(instance.ref, self._now())
 
     def _note_end(self, last: Instance, now: Instance | None) -> None:
         """Say at once why a needed instance that ran does so no more: readiness is told before it is started again."""
@@ -210,7 +210,8 @@ class Fleet:
         health = self._health[instance.name]
         if health.ready and now - instance.started_at > 60.0:
             self._crashes.pop(instance.name, None)
-        if not health.ever_ready and now - instance.started_at > need.spec.startup_timeout:
+        asked_since = max(instance.started_at, health.seen_at)  # it may have been ready before this controller began
+        if not health.ever_ready and now - asked_since > need.spec.startup_timeout:
             budget = format_duration(need.spec.startup_timeout)
             reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"
             self._why[need.digest] = self._failed[need.digest] = reason

@@ -13,9 +13,13 @@ LONGEST_PAUSE = 30.0
 
 @dataclass(slots=True)
 class Health:
-    """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones."""
+    """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones.
+
+    `seen_at`: when this controller first saw it (epoch seconds); it may have run for long before that.
+    """
 
     ref: str
+    seen_at: float = 0.0
     ready: bool = False
     ever_ready: bool = False
     answered: bool = False
