@@ -54,15 +54,22 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
         table.add_column(no_wrap=True)
     for release, role in releases:
         table.add_row(*_row(route, release, role))
-    parts.append(Padding(table, (0, 0, 0, 2), expand=False) if releases else Text("  nothing has been promoted yet", style="dim"))
+    parts.append(
+        Padding(table, (0, 0, 0, 2), expand=False) if releases else Text("  nothing has been promoted yet", style="dim")
+    )
     parts += [Text.assemble("  ", line) for line in _lines(route)]  # wrapped where it is shown, never cut off
     return parts
 
 
 def _lines(route: dict[str, Any]) -> list[Text]:
     lines = []
-    if route["candidate"]:
-        lines.append(trial_text(route["candidate"]))
+    candidate = route["candidate"]
+    if candidate:
+        line = trial_text(candidate)
+        why = route["why"].get(candidate["release"])
+        if why and not candidate["hold"]:
+            line.append(f"; not ready yet: {why}", style="yellow")
+        lines.append(line)
     if route["degraded"]:
         lines.append(Text(f"degraded: {route['degraded']}", style="red"))
     lines += [
