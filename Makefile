@@ -39,7 +39,7 @@ demo: setup serving  ## the guided tour: ARGS="--runtime docker|process" chooses
 	$(BIN)/tidegate demo $(ARGS)
 
 test: setup serving engine  ## everything that is tested, with a real engine, Envoy and git
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
 
 lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repository
 	$(BIN)/ruff check .

@@ -202,12 +202,11 @@ def test_a_rebuilt_host_begins_from_what_was_promoted_not_from_head(world: World
     world.processes.clear()
     world.start()
     world.wait(lambda: world.ask().status == 200, "an answer on the new host")
-    first = world.ask().version
+    assert world.route()["stable"]["version"] == "1.0.0"
     with world.traffic() as users:
         world.until("promoted", commit=commit)
         users.wait_for("2.0.0", time.time())
-    assert first == "1.0.0"
-    assert "step canary" in world.kinds()
+    assert world.kinds()[:2] == ["started", "step canary"]
 
 
 def _broken_yaml(world: World) -> None:

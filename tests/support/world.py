@@ -54,8 +54,8 @@ class World:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "--bare", "-b", "main", str(self.remote), at=self.folder)
         self.git("init", "-q", "-b", "main", str(self.clone), at=self.folder)
-        self.git("config", "user.name", "Ada")
-        self.git("config", "user.email", "ada@example.com")
+        self.git("config", "user.name", "Team A")
+        self.git("config", "user.email", "team-a@example.com")
         self.git("remote", "add", "origin", str(self.remote))
         self.write("README.md", "# Our models\n")
         self.policy()
@@ -112,8 +112,12 @@ class World:
         """End what this world started: controllers, gateway, servers; nothing else."""
         for process in self.processes:
             if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
                 process.kill()
-            process.wait()
+                process.wait()
         if self.settings.exists():
             settings = load_settings(self.settings)
             Gateway(settings.controller.gateway, self.state).stop(grace=0.5)
