@@ -31,6 +31,7 @@ class Tour:
         self._traffic = traffic
         self._say = say
         self._good_commit = ""
+        self._told = 0.0
         self.bad_releases: set[str] = set()
 
     def first_release(self) -> Chapter:
@@ -116,15 +117,16 @@ class Tour:
     # -- what every chapter needs ----------------------------------------------------------------------------------
 
     def _until(self, kind: str, since: float, what: str) -> dict[str, Any]:
+        """The first event of a kind that no chapter before has seen; the controller may have been faster than the push."""
         found: list[dict[str, Any]] = []
 
         def seen() -> bool:
-            event = self._world.event(kind, since - 1.0)
-            if event is not None and event["at"] >= since - 1.0:
-                found.append(event)
+            events = self._world.events(since - 1.0)
+            found.extend(one for one in events if one["kind"] == kind and one["at"] > self._told)
             return bool(found)
 
         self._world.wait(seen, WITHIN, what)
+        self._told = float(found[0]["at"])
         return found[0]
 
     def _answers(self) -> bool:

@@ -156,10 +156,6 @@ class World:
         except NeedsPerson:  # no journal yet
             return []
 
-    def event(self, kind: str, since: float) -> dict[str, Any] | None:
-        """The first event of a kind since a moment."""
-        return next((event for event in self.events(since) if event["kind"] == kind), None)
-
     def instances(self) -> dict[str, str]:
         """What runs: name to the engine's own id."""
         return {one["name"]: one["ref"] for one in self.live().get("instances", []) if one["running"]}
