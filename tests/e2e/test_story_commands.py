@@ -89,7 +89,9 @@ def test_a_person_rolls_a_model_back_and_forth_by_commits(world: World) -> None:
         back = world.until("fast_rollback", since=asked)
         assert back["version"] == "1.0.0"
         assert back["commit"] == world.head()
-        assert world.git("log", "-1", "--format=%an", "main", at=world.remote) == "Ada", "in the name of who typed it"
+        assert world.git("log", "-1", "--format=%an", "main", at=world.remote) == "Team A", (
+            "in the name of who typed it"
+        )
         assert world.trailers()["Tidegate-Reason"] == "wrong totals"
         assert world.at_remote("models/digits/deployment.yaml").splitlines()[3] == 'version: "1.0.0"'
         world.pull()
@@ -188,7 +190,7 @@ def test_two_instances_share_an_engine_and_do_not_see_each_other(make_world: Mak
 def own(tmp_path: Path) -> Any:
     """A folder that `tidegate init` made, and a way to call commands in it; what was started is ended."""
     folder = tmp_path / "my-models"
-    (tmp_path / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n")
+    (tmp_path / ".gitconfig").write_text("[user]\nname = Team A\nemail = team-a@example.com\n")
     variables = {**environment(), "HOME": str(tmp_path)}
 
     def call(*words: str, code: int = 0, at: Path = folder) -> str:

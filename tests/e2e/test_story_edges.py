@@ -36,7 +36,7 @@ def test_a_slow_release_is_taken_back_by_its_latency(world: World) -> None:
 
 
 def test_a_candidate_that_keeps_dying_in_its_canary_is_rejected_and_users_see_little(world: World) -> None:
-    world.policy(steps=LONG)
+    world.policy(steps=LONG, guardrails=[{"metric": "latency_p95_ms", "max": 5000}])
     world.begin()
     with world.traffic() as users:
         world.version("1.1.0", env={"EXIT_AFTER": "1.2"})
