@@ -11,7 +11,7 @@ import pytest
 
 from support.engine import eventually
 from support.places import DIGEST, Place, ready
-from tidegate.engine.fleet import Fleet, Need
+from tidegate.engine.fleet import OBSERVE, Fleet, Need
 from tidegate.engine.workers import Workers
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Runtime
@@ -28,11 +28,19 @@ class Crew:
     def now(self) -> float:
         return time.time() + self.later
 
+    def settle(self) -> None:
+        """Take in what the jobs say, until the look at the runtime has come back."""
+        while self.workers.busy(OBSERVE):
+            time.sleep(0.001)
+        for done in self.workers.take():
+            self.fleet.took(done)
+
     def look(self, *needs: Need, drain: float = 30.0) -> dict[str, Readiness]:
         """One pass: jobs that ended, what runs, what has to; and how ready it is."""
         for done in self.workers.take():
             self.fleet.took(done)
-        self.fleet.observe()
+        if self.fleet.look():
+            self.settle()
         self.fleet.reconcile({need.digest: need for need in needs}, {"digits"}, drain)
         return self.fleet.readiness()
 

@@ -7,7 +7,7 @@ table.py need the version, the config and the model.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,17 +33,20 @@ class Entry:
 
 
 class Catalog:
-    """Entries by release digest. `blob` gives the bytes of (commit, path), None where there are none. Thread-safe."""
+    """Entries by release and commit: the model's file is no part of the release, and may change under it.
+
+    `blob` gives the bytes of (commit, path), None where there are none. Thread-safe.
+    """
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
         self._lock = threading.Lock()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[tuple[str, str], Entry] = {}
 
     def entry(self, release: Release) -> Entry:
         """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater without an answer."""
         with self._lock:
-            known = self._entries.get(release.digest)
+            known = self._entries.get((release.digest, release.commit))
         if known is not None:
             return known
         folder = f"models/{release.model}"
@@ -57,7 +60,13 @@ class Catalog:
             config=config,
         )
         with self._lock:
-            return self._entries.setdefault(release.digest, entry)
+            return self._entries.setdefault((release.digest, release.commit), entry)
+
+    def keep(self, releases: Iterable[Release]) -> None:
+        """Forget all others: a controller lives for months, and sees many releases."""
+        kept = {(release.digest, release.commit) for release in releases}
+        with self._lock:
+            self._entries = {key: entry for key, entry in self._entries.items() if key in kept}
 
     def _load(self, kind: type[D], commit: str, path: str) -> D:
         text = self._blob(commit, path)

@@ -17,7 +17,7 @@ from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
 from tidegate.gitrepo.revert import Result, Undo, restore
 from tidegate.rollout.state import GitDuty, RouteState
-from tidegate.spec.errors import TidegateError
+from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.release import Release, split_route
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,19 @@ class Duties:
         self.errors: dict[str, TidegateError] = {}
 
     def submit(self, states: Mapping[str, RouteState], workers: Workers) -> None:
-        """Start what can be started; a failed duty backs off by itself and is tried again."""
+        """Start what can be started; a failed duty backs off by itself and is tried again.
+
+        A revert goes before notes: what git asks for has to become true even where the remote takes no notes.
+        """
         for route, state in states.items():
             if state.duties:
-                duty = state.duties[0]
+                duty = next((one for one in state.duties if one.kind == "revert"), state.duties[0])
                 workers.submit(("duty", route, duty.id), lambda route=route, duty=duty: self._fulfil(route, duty))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+    def forget(self, route: str) -> None:
+        """The route is no more."""
+        self.said.pop(route, None)
+        self.errors.pop(route, None)
 
     def took(self, done: Done) -> Outcome | None:
         """Take in a job that ended; None when it was not a duty."""
@@ -77,17 +85,26 @@ class Duties:
             self._record.promote(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
             return f"git knows that {duty.release.version} was promoted", False
         result = self._revert(route, duty)
-        self._record.reject(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
+        unnoted = self._note(route, duty)
         match result.how:
             case "reverted":
-                return f"reverted in git by {(result.commit or '')[:12]}", True
+                return f"reverted in git by {(result.commit or '')[:12]}{unnoted}", True
             case "branch":
                 where = (result.ref or "").removeprefix("refs/heads/")
-                return f"a person has to merge the branch {where}: {result.detail}", True
+                return f"a person has to merge the branch {where}: {result.detail}{unnoted}", True
             case "already":
-                return f"git asks for something else already ({(result.commit or '')[:12]})", False
+                return f"git asks for something else already ({(result.commit or '')[:12]}){unnoted}", True
             case "none":
-                return f"noted in git, and left there: {result.detail}", False
+                return f"left in git as it is: {result.detail}{unnoted}", False
+
+    def _note(self, route: str, duty: GitDuty) -> str:
+        """Note the rejection; in words why not, where the remote never takes notes. The revert is done all the same."""
+        try:
+            self._record.reject(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
+        except NeedsPerson as error:
+            log.warning("%s: the rejection is not noted in git: %s", route, error)
+            return f"; without a note: {error.message}"
+        return ""
 
     def _revert(self, route: str, duty: GitDuty) -> Result:
         if duty.good is None:

@@ -17,8 +17,14 @@ from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.rollout.state import Candidate, RouteState
 from tidegate.rollout.traffic import Traffic
 from tidegate.spec.errors import RetryLater
+from tidegate.spec.release import Release
 
 LINES_A_PASS = 50_000
+METER_KEPT = 3600.0
+"""Seconds that a release is shown after its last answer."""
+ROUNDING = 1e-9
+
+Shares = dict[str | None, float | None]
 
 
 class Evidence:
@@ -34,10 +40,11 @@ class Evidence:
         self._saved: Mapping[str, Any] = cursor.get("batchers", {}) if cursor else {}
         self._batchers: dict[str, Batcher] = {}
         self._trials: dict[str, str] = {}
-        self._meters: dict[tuple[str, str], Meter] = {}
+        self._declared: dict[str, Shares] = {}
+        self._meters: dict[str, dict[str, Meter]] = {}
         self.strays = 0
         self.read_to: float | None = None
-        self.caught_up = True
+        self._known_to = float("-inf")
 
     def read(self) -> bool:
         """Take in the lines that are new. True when there may be more at once. Raises RetryLater when it cannot be read."""
@@ -57,14 +64,15 @@ class Evidence:
             by_route.setdefault(route, []).append(record)
             release = record.get("release")
             if isinstance(release, str):
-                meter = self._meters.setdefault((route, release), Meter())
+                meter = self._meters.setdefault(route, {}).setdefault(release, Meter())
                 meter.add(now, is_error(record), record.get("duration_ms"))
         for route, lines in by_route.items():
             batcher = self._batchers.get(route)
             if batcher is not None:
                 batcher.add_many(lines)
-        self.caught_up = len(records) < LINES_A_PASS
-        return not self.caught_up
+        more = len(records) == LINES_A_PASS
+        self._known_to = self.read_to if more and self.read_to is not None else now
+        return more
 
     def resume(self, state: RouteState) -> None:
         """Go on with the batches of a trial where the journal left them: before the first read, or lines would be missed."""
@@ -75,6 +83,7 @@ class Evidence:
         arms = by_release(stable.id, candidate.release.id)
         self._batchers[state.route] = Batcher.from_doc(saved["doc"], arms)
         self._trials[state.route] = saved["trial"]
+        self._declared[state.route] = dict(saved["doc"]["eras"][-1][1])
 
     def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
         """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise.
@@ -85,29 +94,37 @@ class Evidence:
         if candidate is None or candidate.step < 0 or stable is None:
             self._batchers.pop(state.route, None)
             self._trials.pop(state.route, None)
+            self._declared.pop(state.route, None)
             return
         trial = _trial(candidate)
         if self._trials.get(state.route) == trial:
             return
-        share, shares = _shares(candidate, traffic, random)
+        declared = _shares(candidate, stable, traffic, random)
         batcher = Batcher(
             by_release(stable.id, candidate.release.id),
             length=candidate.policy.batch,
             opened_at=self._now(),
-            share=share,
-            shares=shares,
+            share=declared[None],
+            shares=_of_segments(declared),
             warm_up_until=self._now() + candidate.policy.warm_up,
             grace=2 * self._flush + 0.2,
         )
         self._batchers[state.route] = batcher
         self._trials[state.route] = trial
+        self._declared[state.route] = declared
 
     def cut(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
-        """The weights of this route have just changed. `random`: as for `follow`."""
+        """The gateway has been told of these weights: what comes under others falls into windows of its own.
+
+        `random`: as for `follow`.
+        """
         batcher = self._batchers.get(state.route)
-        if batcher is not None and state.candidate is not None:
-            share, shares = _shares(state.candidate, traffic, random)
-            batcher.cut(self._now(), share=share, shares=shares)
+        if batcher is None or state.candidate is None or state.stable is None:
+            return
+        declared = _shares(state.candidate, state.stable, traffic, random)
+        if declared != self._declared[state.route]:
+            self._declared[state.route] = declared
+            batcher.cut(self._now(), share=declared[None], shares=_of_segments(declared))
 
     def closed(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that are over."""
@@ -120,8 +137,8 @@ class Evidence:
         return batcher.open() if batcher else ()
 
     def _read_until(self) -> float:
-        """Up to when the record is known: now, or the last line while there are more to read."""
-        return self._now() if self.caught_up or self.read_to is None else self.read_to
+        """Up to when the record is known: the last look, or the last line while there are more to read."""
+        return self._known_to
 
     def to_doc(self) -> dict[str, Any]:
         """The cursor and the batchers, JSON-safe, as of the last read."""
@@ -136,7 +153,13 @@ class Evidence:
     def meters(self, route: str) -> dict[str, Mapping[str, Any]]:
         """What each release of this route answered lately, by short release id."""
         now = self._now()
-        return {release: meter.show(now) for (of, release), meter in self._meters.items() if of == route}
+        kept = {name: meter for name, meter in self._meters.get(route, {}).items() if meter.idle(now) < METER_KEPT}
+        self._meters[route] = kept
+        return {release: meter.show(now) for release, meter in kept.items()}
+
+    def forget(self, route: str) -> None:
+        """The route is no more."""
+        self._meters.pop(route, None)
 
     def lost(self) -> dict[str, int]:
         """Lines that could not be used, by cause."""
@@ -153,10 +176,17 @@ def _trial(candidate: Candidate) -> str:
     return f"{candidate.release.digest}:{candidate.started_at}"
 
 
-def _shares(candidate: Candidate, traffic: Traffic, random: bool) -> tuple[float | None, dict[str, float]]:
-    """The candidate's share of the unsegmented traffic, and of each segment that is split otherwise; none by user."""
-    if not random:
-        return None, {}
+def _shares(candidate: Candidate, stable: Release, traffic: Traffic, random: bool) -> Shares:
+    """The candidate's share of the unsegmented traffic (None), and of each segment that is split otherwise.
+
+    No share where the counts of both arms need not follow it: split by user, or the rest goes to a standby.
+    """
     digest = candidate.release.digest
-    named = {name for arm in traffic.arms for name in arm.segments}
-    return traffic.share(digest), {name: traffic.share(digest, name) for name in named}
+    if not random or abs(traffic.share(digest) + traffic.share(stable.digest) - 1.0) > ROUNDING:
+        return {None: None}
+    named: set[str | None] = {None, *(name for arm in traffic.arms for name in arm.segments)}
+    return {name: traffic.share(digest, name) for name in named}
+
+
+def _of_segments(declared: Shares) -> dict[str, float]:
+    return {name: share for name, share in declared.items() if name is not None and share is not None}

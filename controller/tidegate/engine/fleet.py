@@ -22,6 +22,7 @@ from tidegate.spec.version import Runtime as RuntimeSpec
 
 log = logging.getLogger(__name__)
 
+OBSERVE = ("observe",)
 PROBE_TIMEOUT = 2.0
 GIVE_UP_AFTER_EXITS = 3
 
@@ -54,6 +55,8 @@ class Fleet:
         self._workers = workers
         self._now = now
         self._instances: dict[str, Instance] = {}
+        self._by_digest: dict[str, list[Instance]] = {}
+        self._unknown: frozenset[str] = frozenset()
         self._needs: dict[str, Need] = {}
         self._health: dict[str, Health] = {}
         self._crashes: dict[str, Crashes] = {}
@@ -61,14 +64,21 @@ class Fleet:
         self._why: dict[str, str] = {}
         self._was_ready: set[str] = set()
         self._unneeded_since: dict[str, float] = {}
+        self._stopping: set[str] = set()
         self.observed = False
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def observe(self) -> None:
-        """Look at the runtime. Raises RetryLater when it does not answer: then what was seen last still stands."""
+    def look(self) -> bool:
+        """Have a job look at the runtime, however long that takes to answer. False while one looks already."""
+        return self._workers.submit(OBSERVE, self._runtime.observe)
+
+    def _saw(self, found: Iterable[Instance]) -> None:
         before = self._instances
-        self._instances = {instance.name: instance for instance in self._runtime.observe()}
+        self._instances = {instance.name: instance for instance in found}
+        self._by_digest = {}
+        for instance in sorted(self._instances.values(), key=lambda instance: instance.replica):
+            self._by_digest.setdefault(instance.digest, []).append(instance)
         self.observed = True
         for last in before.values():
             self._note_end(last, self._instances.get(last.name))
@@ -85,18 +95,24 @@ class Fleet:
             self._why[last.digest] = f"{last.name} is gone" if now is None else self._ending(now)
 
     def endpoints(self, digest: str) -> tuple[tuple[str, int], ...]:
-        """Addresses of the ready instances of a workload, in order of replica."""
-        return tuple(
-            instance.address
-            for instance in sorted(self._instances.values(), key=lambda instance: instance.replica)
-            if instance.digest == digest and instance.address and self._ready(instance)
-        )
+        """Addresses of the instances of a workload that take requests, in order of replica.
+
+        Those that are ready and needed; else those that are ready; else those that were and still run: a server that is
+        too busy to answer a probe answers some requests, no server answers none.
+        """
+        running = [
+            i for i in self._by_digest.get(digest, ()) if i.running and i.address and i.name not in self._stopping
+        ]
+        ready = [instance for instance in running if self._ready(instance)]
+        staying = [instance for instance in ready if instance.name not in self._unneeded_since]
+        were = [instance for instance in running if self._health[instance.name].ever_ready]
+        return tuple(instance.address for instance in staying or ready or were if instance.address)
 
     def readiness(self) -> dict[str, Readiness]:
         """How ready each needed or running workload is. Once ready, it stays so while one replica answers."""
         answer = {}
-        for digest in {*self._needs, *(instance.digest for instance in self._instances.values())}:
-            ready = len(self.endpoints(digest))
+        for digest in {*self._needs, *self._failed, *self._by_digest}:
+            ready = self._answering(digest)
             need = self._needs.get(digest)
             wanted = need.replicas if need else 1
             if ready >= wanted or (ready and digest in self._was_ready):
@@ -107,7 +123,7 @@ class Fleet:
             self._was_ready.discard(digest)
             if digest in self._failed:
                 answer[digest] = Readiness.FAILED
-            elif any(instance.digest == digest and instance.running for instance in self._instances.values()):
+            elif self.running(digest):
                 answer[digest] = Readiness.STARTING
             else:
                 answer[digest] = Readiness.COLD
@@ -119,7 +135,7 @@ class Fleet:
 
     def running(self, digest: str) -> int:
         """How many instances of a workload run."""
-        return sum(1 for instance in self._instances.values() if instance.digest == digest and instance.running)
+        return sum(1 for instance in self._by_digest.get(digest, ()) if instance.running)
 
     def take_over(self, digests: Iterable[str]) -> None:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
@@ -137,21 +153,42 @@ class Fleet:
         """What was seen at the last look."""
         return tuple(self._instances.values())
 
+    def _answering(self, digest: str) -> int:
+        return sum(1 for instance in self._by_digest.get(digest, ()) if self._ready(instance))
+
     def _ready(self, instance: Instance) -> bool:
-        return instance.running and self._health[instance.name].ready
+        """Whether it answers its probe. One that nobody knows how to probe is trusted while it runs."""
+        if not instance.running or instance.name in self._stopping:
+            return False
+        return self._health[instance.name].ready or instance.digest in self._unknown
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
-    def reconcile(self, needs: Mapping[str, Need], known: set[str], drain: float) -> None:
+    def reconcile(
+        self,
+        needs: Mapping[str, Need],
+        known: set[str],
+        drain: float,
+        unknown: Mapping[str, TidegateError] | None = None,
+        may_stop: bool = True,
+    ) -> None:
         """Start what is needed and stop what is not, `drain` seconds after it was last needed.
 
-        `known`: the models that have a route here; an instance of any other model is left alone.
+        `known`: the models that have a route here; an instance of any other model is left alone. `unknown`: workloads
+        that are needed too, and why nobody can tell how to run them: what runs of them is left alone, and one that
+        needs a person has failed. `may_stop` False: the gateway may still send requests to what is not needed.
         """
         now = self._now()
-        for digest in [digest for digest in self._failed if digest not in needs]:
+        unread = {digest: error for digest, error in (unknown or {}).items() if digest not in needs}
+        self._unknown = frozenset(unread)
+        for digest in [digest for digest in self._failed if digest not in needs and digest not in unread]:
             del self._failed[digest]
-        for digest in [digest for digest in self._why if digest not in needs]:
+        for digest in [digest for digest in self._why if digest not in needs and digest not in unread]:
             del self._why[digest]
+        for digest, error in unread.items():
+            self._why[digest] = str(error)
+            if isinstance(error, NeedsPerson):
+                self._failed[digest] = str(error)
         self._needs = dict(needs)
         wanted = {need.name(replica): (need, replica) for need in needs.values() for replica in range(need.replicas)}
         for name, (need, replica) in wanted.items():
@@ -162,11 +199,11 @@ class Fleet:
             else:
                 self._look_after(instance, need)
         for name, instance in self._instances.items():
-            if name in wanted or instance.model not in known:
+            if name in wanted or instance.model not in known or instance.digest in unread:
                 continue
             since = self._unneeded_since.setdefault(name, now)
-            if now - since >= drain:
-                self._workers.submit(("stop", name), lambda name=name: self._runtime.stop(name, grace=10.0))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            if may_stop and now - since >= drain:
+                self._stop(name, grace=10.0)
         for name in [name for name in self._unneeded_since if name not in self._instances]:
             del self._unneeded_since[name]
         for name in [name for name in self._crashes if name not in wanted]:
@@ -181,7 +218,11 @@ class Fleet:
                     if isinstance(done.error, NeedsPerson):
                         self._failed[digest] = str(done.error)
                     log.warning("%s did not start: %s", name, done.error)
+            case ("observe",):
+                if done.error is None:
+                    self._saw(done.value)
             case ("stop", str() as name):
+                self._stopping.discard(name)
                 if done.error is not None:
                     log.warning("%s was not stopped: %s", name, done.error)
             case ("probe", str() as name, str() as ref):
@@ -189,6 +230,10 @@ class Fleet:
             case _:
                 return False
         return True
+
+    def _stop(self, name: str, grace: float) -> None:
+        if self._workers.submit(("stop", name), lambda: self._runtime.stop(name, grace), slow=True):
+            self._stopping.add(name)
 
     def _start(self, name: str, need: Need, replica: int, ended: Instance | None) -> None:
         now = self._now()
@@ -200,7 +245,7 @@ class Fleet:
                 self._failed[need.digest] = f"{reason}; {crashes.count} times in a row"
         if now < crashes.not_before:
             return
-        self._workers.submit(("start", name, need.digest), lambda: self._bring_up(need, replica))
+        self._workers.submit(("start", name, need.digest), lambda: self._bring_up(need, replica), slow=True)
 
     def _bring_up(self, need: Need, replica: int) -> None:
         self._runtime.start(need.workload(replica, need.fetch()))
@@ -215,9 +260,7 @@ class Fleet:
             budget = format_duration(need.spec.startup_timeout)
             reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"
             self._why[need.digest] = self._failed[need.digest] = reason
-            self._workers.submit(
-                ("stop", instance.name), lambda: self._runtime.stop(instance.name, grace=2.0)
-            )  # it starts afresh, for as long as it is needed
+            self._stop(instance.name, grace=2.0)  # it starts afresh, for as long as it is needed
             return
         if instance.address and health.due(now):
             address, path = instance.address, need.spec.ready
@@ -235,7 +278,7 @@ class Fleet:
             log.info("%s is %s: %s", name, "ready" if health.ready else "not ready", reason)
         if not health.ready:
             self._why[instance.digest] = f"GET {self._path(instance.digest)}: {reason}"
-        elif len(self.endpoints(instance.digest)) >= (
+        elif self._answering(instance.digest) >= (
             self._needs[instance.digest].replicas if instance.digest in self._needs else 1
         ):
             self._why.pop(instance.digest, None)

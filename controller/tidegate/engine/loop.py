@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tidegate.analysis.model import Batch
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Need
@@ -24,7 +25,7 @@ from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.rollout.machine import advance, fulfilled
 from tidegate.rollout.serial import to_doc
-from tidegate.rollout.state import Event, Readiness, RouteState, Seen
+from tidegate.rollout.state import Event, EventKind, Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
 from tidegate.spec.model import Model
@@ -39,7 +40,10 @@ SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
 SAVE_EVERY = 30.0
 ROTATE_EVERY = 100  # passes
+FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
+FORWARD = frozenset({EventKind.STEP, EventKind.PROMOTED})
+"""Events by which a candidate gets more traffic than it had."""
 
 
 class Controller:
@@ -93,6 +97,9 @@ class Controller:
         self._unsaved_events: list[Event] = []
         self._unsaved_routes: set[str] = set(routes.states)
         self._dropped: set[str] = set()
+        # Moves forward of this pass, each with the state before it and its evidence; and evidence that is to be taken in anew.
+        self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], tuple[Event, ...]]] = {}
+        self._unused: dict[str, tuple[Batch, ...]] = {}
 
     # -- one pass --------------------------------------------------------------------------------------------------
 
@@ -108,9 +115,9 @@ class Controller:
         source_up, more = self._read_record()
         batches = self._decide(source_up, caught_up=not more)
         durable = self._save(batches)
-        self._steer(safer_only=not durable)
+        self._steer()
+        self._reconcile(may_stop=durable and self.steering.settled)
         if durable:
-            self._reconcile()
             self.duties.submit(self.routes.states, self.workers)
         if more:
             return 0.0
@@ -128,7 +135,7 @@ class Controller:
             self.fleet.take_over(state.stable.workload for state in states if state.stable is not None)
         if not self.fleet.observed:
             return False
-        self._reconcile()
+        self._reconcile(may_stop=False)
         self._known = not self.fleet.undecided() or self._now() - self._awake_since > LONGEST_WAIT
         return self._known
 
@@ -139,7 +146,12 @@ class Controller:
 
     def _took(self, done: Done) -> None:
         if self.fleet.took(done):
-            self._next_observe = 0.0
+            match done.key:
+                case ("start", *_) | ("stop", *_):
+                    self._next_observe = 0.0
+                case ("observe",):
+                    self._note("runtime", done.error)
+                    self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
             return
         outcome = self.duties.took(done)
         if outcome is not None:
@@ -162,7 +174,7 @@ class Controller:
 
     def _look_again(self, done: Done) -> None:
         """After a failure sooner than the poll interval, and never later: a person mends a remote at any time."""
-        self.workers.forget(("look",))
+        self.workers.hurry(("look",))
         pause = min(self._poll, FIRST_RETRY * 2 ** min(done.attempts, 10))
         self._next_fetch = self._now() + pause * self._rng.uniform(0.8, 1.2)
 
@@ -185,7 +197,7 @@ class Controller:
         if error is not None:
             self.problems[key] = error
             if before is None or before.message != error.message:
-                log.warning("%s: %s", key, error)
+                log.warning("%s: %s", key, error, exc_info=error if isinstance(error, InternalError) else None)
         elif before is not None:
             log.info("%s: well again", key)
 
@@ -196,13 +208,14 @@ class Controller:
         if Hint.GIT in hints:
             self.workers.forget(("look",))
             self._next_fetch = 0.0
-        if now >= self._next_fetch and self.workers.submit(("look",), self._look):
+        known = frozenset(self.routes.states)
+        if now >= self._next_fetch and self.workers.submit(("look",), lambda: self._look(known)):
             self._next_fetch = now + self._poll * self._rng.uniform(0.8, 1.2)
 
-    def _look(self) -> tuple[float, Snapshot, Remembered]:
+    def _look(self, known: frozenset[str]) -> tuple[float, Snapshot, Remembered]:
         began = self._now()
         snapshot = self.source.look()
-        return began, snapshot, self._remembered or self.source.remembered()
+        return began, snapshot, self._remembered or self.source.remembered(known)
 
     def _understood(self, began: float, snapshot: Snapshot, remembered: Remembered) -> None:
         self._remembered = remembered
@@ -229,15 +242,10 @@ class Controller:
 
     def _look_at_runtime(self, hints: set[Hint]) -> None:
         now = self._now()
-        if Hint.RUNTIME not in hints and now < self._next_observe:
-            return
-        self._next_observe = now + OBSERVE_EVERY * self._rng.uniform(0.8, 1.2)
-        try:
-            self.fleet.observe()
-        except TidegateError as error:
-            self._note("runtime", error)
-        else:
-            self._note("runtime", None)
+        if Hint.RUNTIME in hints:
+            self._next_observe = 0.0
+        if now >= self._next_observe and self.fleet.look():
+            self._next_observe = now + OBSERVE_EVERY * self._rng.uniform(0.8, 1.2)
 
     def _read_record(self) -> tuple[bool, bool]:
         """Whether the record could be read, and whether there is more of it at once."""
@@ -261,11 +269,14 @@ class Controller:
         if self.snapshot.commit is not None:
             new = self.routes.begin(self.snapshot, self._remembered or Remembered())
             self._unsaved_routes.update(new)
+            self._note_lost()
         wishes = self.routes.wishes(self.snapshot)
         now = self._now()
+        models = self.snapshot.models()
         absorbed = False
+        self._forward.clear()
         for route, state in list(self.routes.states.items()):
-            batches = self.evidence.closed(route)
+            batches = self._unused.pop(route, ()) + self.evidence.closed(route)
             absorbed = absorbed or bool(batches)
             seen = Seen(
                 desired=wishes[route],
@@ -280,21 +291,43 @@ class Controller:
             )
             try:
                 step = advance(state, seen, now)
-            except InternalError as error:  # a defect in one route's story must not stop the others
-                self._note(f"state of {route}", error)
+            except Exception as error:  # noqa: BLE001 a defect in one route's story must not stop the others
+                self._note(f"state of {route}", _defect(error))
+                self.traffic.setdefault(route, traffic(state, self.readiness))
                 continue
             self._note(f"state of {route}", None)
             if step.state != state:
                 self.routes.states[route] = step.state
                 self._unsaved_routes.add(route)
-            for event in step.events:
+            forward = any(event.kind in FORWARD for event in step.events)
+            if forward:
+                self._forward[route] = (state, batches, step.events)
+            for event in () if forward and "journal" in self.problems else step.events:
                 log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
             self._unsaved_events.extend(step.events)
             self.traffic[route] = traffic(step.state, self.readiness)
+            self.evidence.follow(step.state, self.traffic[route], random=_random(models, route))
         for route in self.routes.end(self.snapshot):
             self._dropped.add(route)
-            self.traffic.pop(route, None)
+            self._end(route)
         return absorbed
+
+    def _note_lost(self) -> None:
+        """A rebuilt host never starts what git asks for in place of what was promoted: a person has to say."""
+        for route, why in (self._remembered or Remembered()).lost.items():
+            waits = route in self.snapshot.desired and route not in self.routes.states
+            fix = (
+                "push that commit again, or delete the route's ref under refs/tidegate/ to begin with what git asks for"
+            )
+            self._note(f"promoted {route}", NeedsPerson(f"{route} does not start: {why}", fix=fix) if waits else None)
+
+    def _end(self, route: str) -> None:
+        """Nothing of a route that is no more stays behind."""
+        self.traffic.pop(route, None)
+        self.evidence.forget(route)
+        self.duties.forget(route)
+        for key in (f"route {route}", f"state of {route}"):
+            self.problems.pop(key, None)
 
     def _save(self, absorbed: bool) -> bool:
         """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""
@@ -315,6 +348,7 @@ class Controller:
                 transaction.put_cursor("record", self.evidence.to_doc())
         except TidegateError as error:
             self._note("journal", error)
+            self._put_back()
             return False
         self._note("journal", None)
         self._unsaved_routes.clear()
@@ -324,43 +358,56 @@ class Controller:
         self._next_save = now + SAVE_EVERY
         return True
 
+    def _put_back(self) -> None:
+        """Nobody gets more by a step that is not on disk: it is taken anew, with the same evidence, once it can be written."""
+        for route, (state, batches, events) in self._forward.items():
+            self.routes.states[route] = state
+            self._unused[route] = batches
+            self.traffic[route] = traffic(state, self.readiness)
+            self._unsaved_events = [event for event in self._unsaved_events if event not in events]
+
     # -- acting ----------------------------------------------------------------------------------------------------
 
-    def _steer(self, safer_only: bool) -> None:
-        """Weights first, by the fast way; then the whole table. A changed weight cuts the batch."""
+    def _steer(self) -> None:
+        """Weights first, by the fast way; then the whole table. Changed weights cut the batch."""
+        models = self.snapshot.models()
         try:
-            models = self.snapshot.models()
-            changed = self.steering.weights(self.traffic, models, safer_only=safer_only)
-            for route in changed:
-                state = self.routes.states.get(route)
-                if state is not None:
-                    self.evidence.cut(state, self.traffic[route], random=_random(models, route))
+            self.steering.weights(self.traffic, models)
             for route, state in self.routes.states.items():
-                self.evidence.follow(state, self.traffic[route], random=_random(models, route))
-            if not safer_only:
-                self.steering.table(self.traffic, models, self.fleet.endpoints)
+                self.evidence.cut(state, self.traffic[route], random=_random(models, route))
+            self.steering.table(self.traffic, models, self.fleet.endpoints)
         except TidegateError as error:
             self._note("gateway", error)
 
-    def _reconcile(self) -> None:
+    def _reconcile(self, *, may_stop: bool) -> None:
         needs: dict[str, Need] = {}
+        unknown: dict[str, TidegateError] = {}
         wishes = self.routes.wishes(self.snapshot)
         for route, state in self.routes.states.items():
-            try:
-                needs |= self.needs.of(state, wishes[route], needs, self.fleet.running)
-            except TidegateError as error:
-                self._note(f"route {route}", error)
-            else:
-                self._note(f"route {route}", None)
+            found, failed = self.needs.of(state, wishes[route], needs, self.fleet.running)
+            needs |= found
+            unknown |= failed
+            self._note(f"route {route}", next(iter(failed.values()), None))
+        if self.ticks % FORGET_EVERY == 0:
+            self.needs.keep(self.routes.states.values())
         known = {
             split_route(route)[0] for route, state in self.routes.states.items() if state.stable or state.candidate
         }
         drain = max((self._drain(state) for state in self.routes.states.values()), default=30.0)
-        self.fleet.reconcile(needs, known, drain)
+        self.fleet.reconcile(needs, known, drain, unknown, may_stop)
 
     def _drain(self, state: RouteState) -> float:
         wish = self.snapshot.wish(state.route)
         return wish.policy.drain if wish else 30.0
+
+
+def _defect(error: Exception) -> InternalError:
+    """A defect as one, with its cause for the log."""
+    if isinstance(error, InternalError):
+        return error
+    found = InternalError(f"{type(error).__name__}: {error}", fix="please report this with the controller's log")
+    found.__cause__ = error
+    return found
 
 
 def _random(models: Mapping[str, Model], route: str) -> bool:

@@ -43,6 +43,10 @@ class Meter:
         if duration_ms is not None and len(last.durations) < KEPT:
             last.durations.append(duration_ms)
 
+    def idle(self, now: float) -> float:
+        """Seconds since the last answer."""
+        return now - self._seconds[-1].at if self._seconds else float("inf")
+
     def show(self, now: float) -> Mapping[str, Any]:
         """Requests and errors since the start; requests a second, error share and p95 in ms over the window."""
         recent = [second for second in self._seconds if second.at >= int(now) - WINDOW]

@@ -5,7 +5,7 @@ Neighbours: rollout/traffic.py says which workloads are hot, catalog.py reads de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.fleet import Need
 from tidegate.rollout.state import Desired, RouteState
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.release import Release
 from tidegate.spec.version import Artifact
 
@@ -28,22 +28,30 @@ class Needs:
 
     def of(
         self, state: RouteState, wish: Desired | None, others: Mapping[str, Need], running: Callable[[str], int]
-    ) -> dict[str, Need]:
+    ) -> tuple[dict[str, Need], dict[str, TidegateError]]:
         """What this route needs running, by workload; a workload that `others` need too runs as often as the larger wish.
 
         Without a wish (git says nothing that can be followed) as many replicas as `running` counts stay.
 
-        Raises NeedsPerson when a release's declaration cannot be read, or cannot be run here.
+        Second, by workload, why a release's declaration cannot be read, or cannot be run here: the others need it not.
         """
         needs: dict[str, Need] = {}
+        unknown: dict[str, TidegateError] = {}
         for release in hot_releases(state):
             replicas = wish.replicas if wish else max(1, running(release.workload))
             known = needs.get(release.workload) or others.get(release.workload)
             if known is not None:
                 needs[release.workload] = replace(known, replicas=max(known.replicas, replicas))
-            else:
+                continue
+            try:
                 needs[release.workload] = self._need(release, replicas)
-        return needs
+            except TidegateError as error:
+                unknown[release.workload] = error
+        return needs, unknown
+
+    def keep(self, states: Iterable[RouteState]) -> None:
+        """Forget the declarations of releases that no route needs hot any more."""
+        self._catalog.keep(release for state in states for release in hot_releases(state))
 
     def _need(self, release: Release, replicas: int) -> Need:
         version = self._catalog.entry(release).version

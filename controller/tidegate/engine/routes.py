@@ -6,7 +6,7 @@ empty. Neighbours: loop.py advances them, rollout/ decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tidegate.engine.source import Remembered, Snapshot
@@ -23,22 +23,30 @@ class Routes:
 
     def begin(self, snapshot: Snapshot, remembered: Remembered) -> list[str]:
         """Give every route that git asks for a state. Returns the new ones."""
-        new = []
+        new: list[str] = []
         for route in sorted(snapshot.desired):
             if route in self.states or snapshot.wish(route) is None:
                 continue
-            state = self._first_state(route, remembered)
+            state = self._first_state(route, remembered, new)
             if state is not None:
                 self.states[route] = state
                 new.append(route)
         return new
 
-    def _first_state(self, route: str, remembered: Remembered) -> RouteState | None:
-        release = remembered.promoted.get(route)
-        rejected = remembered.rejected.get(route, ())
-        if release is not None:
-            return RouteState(route, stable=release, promoted=(release,), rejected=rejected)
+    def _first_state(self, route: str, remembered: Remembered, new: Collection[str]) -> RouteState | None:
+        """None when it has to wait: for its model's route, or for a person, where what was promoted cannot be read.
+
+        A feature of a model whose route is known already gets its override just now: what its own route promoted in
+        earlier days, before it followed its model again, is over.
+        """
         model, feature = split_route(route)
+        rejected = remembered.rejected.get(route, ())
+        if feature is None or model in new:
+            release = remembered.promoted.get(route)
+            if release is not None:
+                return RouteState(route, stable=release, promoted=(release,), rejected=rejected)
+            if route in remembered.lost:
+                return None
         if feature is None:
             return RouteState(route, rejected=rejected)
         parent = self.states.get(model)

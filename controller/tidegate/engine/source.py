@@ -6,7 +6,7 @@ Neighbours: gitrepo/ fetches and reads, rules/ judges, rollout/routes.py makes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.gitrepo.mirror import Mirror
@@ -45,9 +45,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What git alone remembers: the last promoted release of each route, and what was rejected."""
+    """What git alone remembers: the last promoted release of each route, and what was rejected.
+
+    `lost`: routes that have a promoted commit which can no longer be read, and why.
+    """
 
     promoted: Mapping[str, Release] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, tuple[Rejection, ...]] = field(default_factory=dict)
 
 
@@ -111,29 +115,44 @@ class Source:
             return None
         return load_config(text, path)[0] if text is not None else None
 
-    def remembered(self) -> Remembered:
-        """What git remembers of earlier days, as of the last fetch: a rebuilt host begins from it."""
-        promoted = {}
+    def remembered(self, known: Collection[str] = ()) -> Remembered:
+        """What git remembers of earlier days, as of the last fetch: a rebuilt host begins from it.
+
+        `known`: routes whose state the journal has; what git remembers of them is not read.
+        """
+        promoted: dict[str, Release] = {}
+        lost: dict[str, str] = {}
         for route, commit in self._record.promoted().items():
-            model, _ = split_route(route)
-            desired = self.at(commit).desired
-            found = desired.get(route, desired.get(model))
+            if route in known:
+                continue
+            try:
+                found = self._asked(route, commit)
+            except NeedsPerson as error:
+                found = error.message
             if isinstance(found, Desired):
                 promoted[route] = found.release
+            else:
+                lost[route] = (
+                    f"its last promoted commit {commit[:12]} cannot be followed: {found or 'it asks for nothing'}"
+                )
         rejected: dict[str, tuple[Rejection, ...]] = {}
         for note in self._record.rejections():
             rejection = Rejection(note.release, note.touched, note.reason, note.at)
             rejected[note.route] = (*rejected.get(note.route, ()), rejection)
-        return Remembered(promoted, rejected)
+        return Remembered(promoted, lost, rejected)
 
     def digest_at(self, route: str, commit: str) -> str | None:
         """The digest of the release that a route asks for at a commit; a feature without an override asks as its model."""
+        found = self._asked(route, commit)
+        return found.release.digest if isinstance(found, Desired) else None
+
+    def _asked(self, route: str, commit: str) -> Desired | str | None:
+        """What one route asked for at a commit, whose only `touched` is that commit: its model alone is read."""
         model, _ = split_route(route)
         folders = (f"models/{model}/", "policies/")
         files = self._mirror.read(commit, lambda path: path.startswith(folders) and wanted(path))
         desired = desired_routes(load(files, self._environment), commit, lambda _: commit, self._pinned)
-        found = desired.get(route, desired.get(model))
-        return found.release.digest if isinstance(found, Desired) else None
+        return desired.get(route, desired.get(model))
 
     def deployment_path(self, model: str) -> str:
         """The file that asks for this model's releases."""

@@ -6,7 +6,8 @@ several passes. Neighbours: gateway/ makes it real, table.py builds the table, l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.table import Endpoints, build_route, build_table
@@ -46,40 +47,45 @@ class Steering:
         """See that Envoy runs; start it again when it died. Raises RetryLater or NeedsPerson when that fails."""
         if not self._gateway.alive():
             self._settled = False
-            self._gateway.start()
+            with _disk():
+                self._gateway.start()
 
     def keep_record_short(self) -> None:
         """Begin a new record file when the present one has grown large; the reader finds its way by itself."""
         record = self._gateway.record
-        if record.exists() and record.stat().st_size > RECORD_BYTES:
-            self._gateway.rotate_record()
+        with _disk():
+            if record.exists() and record.stat().st_size > RECORD_BYTES:
+                self._gateway.rotate_record()
 
-    def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], *, safer_only: bool) -> list[str]:
-        """Make changed weights live by the fast way; returns the routes whose weights changed.
+    def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model]) -> None:
+        """Make changed weights live by the fast way. An arm that is not live yet is left to `table`, and holds up nobody.
 
-        `safer_only`: only changes that take traffic from a candidate: nothing else may act before it is durable.
-        An arm that is not live yet is left to `table`. Raises RetryLater when Envoy does not confirm.
+        What could not be told is told again in the next pass.
         """
-        changed = [
-            route
-            for route, split in traffic.items()
-            if (before := self._steered.get(route)) is not None
-            and _weights(before) != _weights(split)
-            and not (safer_only and not _safer(before, split))
-        ]
-        urgent = [found for route in changed if (found := self._route(route, traffic[route], models)) is not None]
-        for route, split in traffic.items():
-            if route in changed or (route not in self._steered and not safer_only):
-                self._steered[route] = split
         for route in [route for route in self._steered if route not in traffic]:
             del self._steered[route]
-        if urgent:
-            self._settled = False
+        urgent: dict[str, Route] = {}
+        for route, split in traffic.items():
+            before = self._steered.setdefault(route, split)
+            if before is not split and _weights(before) != _weights(split):
+                found = self._route(route, split, models)
+                if found is not None:
+                    urgent[route] = found
+                    continue
+            self._steered[route] = split
+        if not urgent:
+            return
+        self._settled = False
+        live = {route: found for route, found in urgent.items() if _known(self._steered[route], traffic[route])}
+        for routes in (urgent, live) if len(live) < len(urgent) else (urgent,):
             try:
-                self._gateway.set_weights(urgent)
+                with _disk():
+                    self._gateway.set_weights(routes.values())
             except RetryLater as error:
                 self.waiting = error.message
-        return changed
+            else:
+                self._steered |= {route: traffic[route] for route in routes}
+                return
 
     def table(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], endpoints: Endpoints) -> None:
         """Bring the gateway to the whole table, as far as it goes in this pass. Raises what the gateway raises."""
@@ -96,7 +102,8 @@ class Steering:
         if table == self._table and self._settled and self._looks % APPLY_EVERY:
             return  # now and then all the same: clusters that nobody names any more drain, and then go
         self._table, self._settled = table, False
-        applied = self._gateway.apply(table)
+        with _disk():
+            applied = self._gateway.apply(table)
         self._settled, self.waiting = applied.done, applied.waiting
 
     def _route(self, name: str, split: Traffic, models: Mapping[str, Model]) -> Route | None:
@@ -123,12 +130,20 @@ def _weights(split: Traffic) -> dict[str, tuple[int, tuple[tuple[str, int], ...]
     return {arm.release.digest: (arm.weight, tuple(sorted(arm.segments.items()))) for arm in split.arms}
 
 
-def _safer(old: Traffic, new: Traffic) -> bool:
-    """True when no candidate gets more than it had, in the rest or in any segment."""
-    names = {name for arm in (*old.arms, *new.arms) for name in arm.segments}
-    return all(
-        new.share(arm.release.digest, name) <= old.share(arm.release.digest, name)
-        for arm in new.arms
-        if arm.role == "candidate"
-        for name in (None, *names)
-    )
+def _known(old: Traffic, new: Traffic) -> bool:
+    """Whether everybody who gets something had a place before: such weights can be live at once."""
+    named = {arm.release.digest for arm in old.arms}
+    return all(arm.release.digest in named for arm in new.arms if arm.weight or any(arm.segments.values()))
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    """A full disk, or one that fails, is no defect: what serves goes on, and it is tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise RetryLater(
+            f"the gateway's files cannot be written: {error.strerror or error}",
+            where=error.filename,
+            fix="free some space on that disk: the old state goes on serving meanwhile",
+        ) from error

@@ -32,10 +32,14 @@ class Done:
 
 
 class Workers:
-    """A pool whose jobs are told apart by key. Thread-safe; the loop calls everything but the jobs themselves."""
+    """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
+
+    Two pools of `size`: downloads and starts may take minutes, and none of them may keep a probe or a push waiting.
+    """
 
     def __init__(self, size: int, now: Callable[[], float], rng: random.Random, wake: Callable[[], None]) -> None:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="tidegate-work")
+        self._slow = ThreadPoolExecutor(size, thread_name_prefix="tidegate-slow")
         self._now = now
         self._rng = rng
         self._wake = wake
@@ -45,13 +49,13 @@ class Workers:
         self._failures: dict[Hashable, int] = {}
         self._not_before: dict[Hashable, float] = {}
 
-    def submit(self, key: Hashable, job: Callable[[], Any]) -> bool:
-        """Start `job` unless one of this key runs or backs off. True when it was started."""
+    def submit(self, key: Hashable, job: Callable[[], Any], *, slow: bool = False) -> bool:
+        """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes."""
         with self._lock:
             if key in self._running or self._now() < self._not_before.get(key, 0.0):
                 return False
             self._running.add(key)
-        future = self._pool.submit(job)
+        future = (self._slow if slow else self._pool).submit(job)
         future.add_done_callback(lambda ended: self._finish(key, ended))
         return True
 
@@ -72,9 +76,15 @@ class Workers:
             self._failures.pop(key, None)
             self._not_before.pop(key, None)
 
+    def hurry(self, key: Hashable) -> None:
+        """Let a key try again at once; how often it failed in a row stays counted."""
+        with self._lock:
+            self._not_before.pop(key, None)
+
     def close(self) -> None:
         """Start nothing more; what runs is waited for."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._slow):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _finish(self, key: Hashable, future: Future[Any]) -> None:
         error: TidegateError | None = None

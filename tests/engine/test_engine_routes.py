@@ -1,0 +1,45 @@
+"""Where a route begins: from what its host knows, from what git remembers, or not at all until a person has said."""
+
+from __future__ import annotations
+
+from tidegate.engine.routes import Routes
+from tidegate.engine.source import Remembered, Snapshot
+from tidegate.rollout.state import Desired, RouteState
+from tidegate.spec.policy import PolicyFields
+from tidegate.spec.release import Release
+
+COMMIT = "c" * 40
+
+
+def release(version: str) -> Release:
+    return Release("digits", version, None, version[0] * 64, version[0] * 64, COMMIT)
+
+
+def wish(version: str) -> Desired:
+    return Desired(release(version), PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]}), COMMIT)
+
+
+def asks(**routes: Desired) -> Snapshot:
+    return Snapshot(commit=COMMIT, desired={name.replace("_", "/"): one for name, one in routes.items()})
+
+
+def test_an_override_that_comes_back_begins_with_what_its_model_serves_not_with_its_old_promotion():
+    routes = Routes({"digits": RouteState("digits", stable=release("3.0.0"), promoted=(release("3.0.0"),))})
+    old = Remembered(promoted={"digits/archive": release("1.0.0")})
+    assert routes.begin(asks(digits=wish("3.0.0"), digits_archive=wish("2.0.0")), old) == ["digits/archive"]
+    assert routes.states["digits/archive"].stable == release("3.0.0")
+
+
+def test_a_rebuilt_host_begins_model_and_feature_where_git_says_each_was_promoted():
+    routes = Routes({})
+    known = Remembered(promoted={"digits": release("3.0.0"), "digits/archive": release("1.0.0")})
+    assert routes.begin(asks(digits=wish("4.0.0"), digits_archive=wish("2.0.0")), known) == ["digits", "digits/archive"]
+    assert routes.states["digits"].stable == release("3.0.0")
+    assert routes.states["digits/archive"].stable == release("1.0.0")
+
+
+def test_a_rebuilt_host_never_takes_what_git_asks_for_in_place_of_a_promotion_it_cannot_read():
+    routes = Routes({})
+    lost = Remembered(lost={"digits": "its last promoted commit cannot be followed"})
+    assert routes.begin(asks(digits=wish("4.0.0"), digits_archive=wish("2.0.0")), lost) == []
+    assert routes.states == {}
