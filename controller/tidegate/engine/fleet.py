@@ -201,6 +201,8 @@ class Fleet:
         for name, instance in self._instances.items():
             if name in wanted or instance.model not in known or instance.digest in unread:
                 continue
+            if not self._replaced(instance, needs):
+                self._unneeded_since[name] = now  # it answers until those that stay can: its time begins then
             since = self._unneeded_since.setdefault(name, now)
             if may_stop and now - since >= drain:
                 self._stop(name, grace=10.0)
@@ -230,6 +232,14 @@ class Fleet:
             case _:
                 return False
         return True
+
+    def _replaced(self, instance: Instance, needs: Mapping[str, Need]) -> bool:
+        """Whether the replicas that stay of a workload are all ready, so that one too many may go."""
+        need = needs.get(instance.digest)
+        if need is None:
+            return True
+        staying = (self._instances.get(need.name(replica)) for replica in range(need.replicas))
+        return all(one is not None and self._ready(one) for one in staying)
 
     def _stop(self, name: str, grace: float) -> None:
         if self._workers.submit(("stop", name), lambda: self._runtime.stop(name, grace), slow=True):
