@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +18,7 @@ from tidegate.engine.fleet import OBSERVE, Fleet, Need
 from tidegate.engine.workers import Workers
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Runtime
+from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
 class Crew:
@@ -35,13 +39,13 @@ class Crew:
         for done in self.workers.take():
             self.fleet.took(done)
 
-    def look(self, *needs: Need, drain: float = 30.0) -> dict[str, Readiness]:
+    def look(self, *needs: Need, drain: float = 30.0, **more: Any) -> dict[str, Readiness]:
         """One pass: jobs that ended, what runs, what has to; and how ready it is."""
         for done in self.workers.take():
             self.fleet.took(done)
         if self.fleet.look():
             self.settle()
-        self.fleet.reconcile({need.digest: need for need in needs}, {"digits"}, drain)
+        self.fleet.reconcile({need.digest: need for need in needs}, {"digits"}, drain, **more)
         return self.fleet.readiness()
 
 
@@ -88,3 +92,79 @@ def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_a
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.FAILED)
     assert "not ready within its start-up budget of 1m" in one.fleet.why()[DIGEST]
     eventually(lambda: one.look(wanted) and [i for i in one.runtime.observe() if i.running and i.ref != before.ref])
+
+
+def test_what_nobody_can_tell_how_to_run_is_left_running_and_trusted(crew, process_place):
+    first = crew()
+    eventually(lambda: first.look(need(process_place))[DIGEST] is Readiness.READY)
+    ref = ready(first.runtime).ref
+    later = RetryLater("git gave no answer")
+    again = crew(later=3600.0)
+    again.settle()
+    for _ in range(3):
+        again.look(unknown={DIGEST: later}, drain=0.0)
+    assert again.fleet.readiness() == {DIGEST: Readiness.READY}
+    assert again.fleet.endpoints(DIGEST)
+    assert ready(again.runtime).ref == ref
+
+
+def test_what_needs_a_person_to_run_at_all_has_failed(crew):
+    one = crew()
+    one.look(unknown={DIGEST: NeedsPerson("is served by an API provider", fix="declare a runtime")})
+    assert one.fleet.readiness() == {DIGEST: Readiness.FAILED}
+    assert "API provider" in one.fleet.why()[DIGEST]
+    one.look()
+    assert one.fleet.readiness() == {}
+
+
+def test_a_replica_too_many_leaves_the_gateway_at_once_and_ends_after_the_drain(crew, process_place):
+    one = crew()
+    eventually(lambda: one.look(need(process_place, 2))[DIGEST] is Readiness.READY)
+    stays = one.fleet.endpoints(DIGEST)[:1]
+    one.look(need(process_place, 1))
+    assert one.fleet.endpoints(DIGEST) == stays
+    one.later = 31.0
+    one.look(need(process_place, 1), may_stop=False)
+    assert len([instance for instance in one.runtime.observe() if instance.running]) == 2
+    eventually(lambda: one.look(need(process_place, 1)) and len(one.runtime.observe()) == 1)
+    assert one.fleet.readiness() == {DIGEST: Readiness.READY}
+
+
+def test_a_server_that_is_asked_to_end_takes_no_more_requests(crew, process_place):
+    one = crew()
+    wanted = need(process_place, env={"IGNORE_TERM": "1"})
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+    one.look(drain=0.0)
+    assert one.workers.busy(("stop", ready(one.runtime).name))
+    assert one.fleet.endpoints(DIGEST) == ()
+    assert one.fleet.readiness()[DIGEST] is not Readiness.READY
+    os.kill(int(ready(one.runtime).ref), signal.SIGKILL)
+
+
+def test_a_server_that_is_too_busy_for_its_probe_still_gets_the_requests_that_nobody_else_takes(crew, process_place):
+    one = crew()
+    wanted = need(process_place)
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+    address = one.fleet.endpoints(DIGEST)
+    server = int(ready(one.runtime).ref)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        one.later = 10.0
+        eventually(lambda: one.look(wanted)[DIGEST] is Readiness.STARTING)
+        assert one.fleet.endpoints(DIGEST) == address
+    finally:
+        os.kill(server, signal.SIGCONT)
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+
+
+def test_slow_starts_keep_no_probe_waiting(crew, process_place):
+    one = crew()
+    wanted = need(process_place)
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.STARTING)
+    go_on = threading.Event()
+    try:
+        for number in range(20):
+            one.workers.submit(("start", f"slow-{number}", "0" * 64), lambda: go_on.wait(30), slow=True)
+        eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY, timeout=10.0)
+    finally:
+        go_on.set()

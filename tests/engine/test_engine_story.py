@@ -1,0 +1,110 @@
+"""Whole controllers where one part of the world will not: the journal, the notes, a declaration, the record."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from support import declare
+from support.engine import eventually
+from support.world import Make, World
+from tidegate.engine.build import Parts
+from tidegate.engine.settings import load_settings
+from tidegate.rollout.state import Phase
+
+HOOK = """#!/bin/sh
+case "$1" in refs/notes/*|refs/tidegate/*) echo "branches only" >&2; exit 1;; esac
+"""
+
+
+@pytest.fixture
+def parts(make_world: Make) -> Iterator[tuple[World, Parts]]:
+    """A controller in this process whose passes the test makes by itself."""
+    world = make_world(start=False)
+    found = Parts(load_settings(world.settings))
+    found.gateway.start()
+    yield world, found
+    found.close()
+
+
+def passes(parts: Parts, seconds: float) -> None:
+    """Pass after pass, for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        parts.hints.take(min(0.1, parts.controller.tick(set())))
+
+
+def until(parts: Parts, holds: object, within: float = 20.0) -> None:
+    """Pass after pass, until it holds."""
+    assert callable(holds)
+    eventually(lambda: passes(parts, 0.05) or holds(), within)
+
+
+@contextmanager
+def read_only(parts: Parts) -> Iterator[None]:
+    """The journal takes no writing, as when its disk was mounted anew after a fault."""
+    for word in ("ON", "OFF"):
+        with parts.journal._writing.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.execute(f"PRAGMA query_only = {word}")
+        if word == "ON":
+            yield
+
+
+def test_no_step_begins_that_the_journal_does_not_hold(parts: tuple[World, Parts]) -> None:
+    world, own = parts
+    states = own.controller.routes.states
+    world.model()
+    world.version("1.0.0")
+    world.deploy("1.0.0")
+    until(own, lambda: "digits" in states and states["digits"].stable is not None and own.controller.steering.settled)
+    world.version("2.0.0", env={"NOT_READY": ""})
+    with world.traffic() as users:
+        world.deploy("2.0.0")
+        until(own, lambda: states["digits"].candidate is not None)
+        with read_only(own):
+            until(own, lambda: "journal" in own.controller.problems)
+            passes(own, 4.0)
+            candidate = states["digits"].candidate
+            assert candidate is not None
+            assert candidate.phase in (Phase.PREPARING, Phase.VALIDATING)
+            assert set(users.versions()) == {"1.0.0"}
+        until(own, lambda: states["digits"].stable.version == "2.0.0", within=25.0)
+    steps = [one["step"] for one in world.events() if one["kind"] == "step"]
+    assert steps == ["canary", "half", "full"]
+    assert not users.failed()
+
+
+def test_a_release_that_cannot_run_here_is_rejected_and_stable_stays(world: World) -> None:
+    world.begin()
+    before = world.running()
+    provider = {"name": "openai", "model": "gpt-4o-2024-08-06", "endpoint": "https://api.example.com",
+                "credential": {"env": "KEY"}}  # fmt: skip
+    fields = {"model": "digits", "version": "2.0.0", "reason": "For the test.", "provider": provider}
+    world.write("models/digits/versions/2.0.0.yaml", declare.flow("ModelVersion", fields))
+    with world.traffic() as users:
+        back = world.until("rolled_back", commit=world.deploy("2.0.0"))
+        time.sleep(2.5)
+        users.more(20)
+    assert "API provider" in back["reason"]
+    assert world.running() == before
+    assert not users.failed()
+
+
+def test_a_remote_that_takes_no_notes_gets_its_revert_all_the_same(world: World) -> None:
+    hook = world.remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(HOOK)
+    hook.chmod(0o755)
+    world.begin()
+    with world.traffic():
+        world.version("2.0.0", env={"ERROR_RATE": "1"})
+        commit = world.deploy("2.0.0")
+        world.until("rolled_back", commit=commit)
+        world.wait(lambda: world.trailers().get("Tidegate-Rejects") == commit, "the revert commit")
+    world.wait(lambda: "without a note" in world.tail(200), "the log to say so")
