@@ -384,7 +384,7 @@ def world(make_world: Make) -> World:
     return make_world()
 
 
-@pytest.fixture(params=["process", "docker"])
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
 def each_world(request: pytest.FixtureRequest, make_world: Make) -> World:
     """Each runtime in turn, its controller running."""
     return make_world(request.param)
