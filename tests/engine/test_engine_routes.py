@@ -16,7 +16,9 @@ def release(version: str) -> Release:
 
 
 def wish(version: str) -> Desired:
-    return Desired(release(version), PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]}), COMMIT)
+    return Desired(
+        release(version), PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]}), COMMIT
+    )
 
 
 def asks(**routes: Desired) -> Snapshot:

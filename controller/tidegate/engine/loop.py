@@ -377,7 +377,9 @@ class Controller:
                 self.evidence.cut(state, self.traffic[route], random=_random(models, route))
             self.steering.table(self.traffic, models, self.fleet.endpoints)
         except TidegateError as error:
-            self._note("gateway", error)
+            self._note("steering", error)
+        else:
+            self._note("steering", None)
 
     def _reconcile(self, *, may_stop: bool) -> None:
         needs: dict[str, Need] = {}

@@ -1,0 +1,137 @@
+"""The record's way into batches: over restarts, over weights that change, and with a standby in stable's place."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.engine.evidence import METER_KEPT, Evidence
+from tidegate.gateway.record import RecordReader
+from tidegate.rollout.state import Candidate, Phase, Readiness, RouteState, Standby
+from tidegate.rollout.traffic import Traffic, traffic
+from tidegate.spec.policy import PolicyFields
+from tidegate.spec.release import Release
+
+START = 1_800_000_000.0
+POLICY = PolicyFields.model_validate({"steps": [{"name": "canary", "weight": "20%"}], "batch": "1s"})
+OLD, NEW, SPARE = (Release("digits", v, None, v[0] * 64, v[0] * 64, "c" * 40) for v in ("1.0.0", "2.0.0", "3.0.0"))
+
+
+class Scene:
+    """A record on disk, a clock, and a route in its first step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.time = folder / "predictions.jsonl", START
+        self.path.touch()
+        trial = Candidate(NEW, "c" * 40, Phase.SHIFTING, START, POLICY, step=0, validated=True)
+        self.state = RouteState("digits", stable=OLD, candidate=trial, standby=(Standby(SPARE, START + 1e6),))
+
+    def open(self, cursor: dict[str, Any] | None = None) -> Evidence:
+        evidence = Evidence(RecordReader(self.path), cursor, 0.0, lambda: self.time)
+        evidence.resume(self.state)
+        return evidence
+
+    def split(self, **ready: bool) -> Traffic:
+        named = {"old": OLD, "new": NEW, "spare": SPARE}
+        up = dict.fromkeys(named, True) | ready
+        return traffic(self.state, {named[name].workload: Readiness.READY for name, is_up in up.items() if is_up})
+
+    def write(self, release: Release, number: int = 1) -> None:
+        line = {"time": datetime.fromtimestamp(self.time, UTC).isoformat(), "route": "digits", "role": "stable",
+                "release": release.id, "status": 200, "duration_ms": 1.0, "flags": None}  # fmt: skip
+        with self.path.open("a") as file:
+            file.write((json.dumps(line) + "\n") * number)
+
+    def shares(self, evidence: Evidence, seconds: float = 3.0) -> list[float | None]:
+        """The shares that the batches of the next seconds carry."""
+        found = []
+        for _ in range(int(seconds)):
+            self.time += 1
+            self.write(OLD)
+            evidence.read()
+            found += [batch.share for batch in evidence.closed("digits")]
+        return found
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_a_controller_that_dies_right_after_a_step_began_has_lost_nothing_of_it(scene):
+    evidence = scene.open()
+    evidence.read()
+    evidence.follow(scene.state, scene.split(), random=True)
+    journaled = json.loads(json.dumps(evidence.to_doc()))
+    scene.time += 0.5
+    scene.write(NEW, 7)
+    scene.time += 600
+    again = scene.open(journaled)
+    again.read()
+    (batch,) = again.closed("digits")
+    assert batch.candidate.requests == 7
+
+
+def test_shares_that_changed_while_no_controller_looked_are_not_promised(scene):
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.time += 100
+    assert scene.shares(evidence)[-1] == pytest.approx(0.2)
+    again = scene.open(json.loads(json.dumps(evidence.to_doc())))
+    again.follow(scene.state, scene.split(new=False), random=True)
+    again.cut(scene.state, scene.split(new=False), random=True)
+    scene.shares(again, 2)  # the last windows of before
+    assert set(scene.shares(again)) == {None}
+    scene.time += 100
+    assert scene.shares(again)[-1] == 0.0
+
+
+def test_the_same_shares_after_a_restart_cut_nothing(scene):
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.time += 100
+    scene.shares(evidence)
+    again = scene.open(json.loads(json.dumps(evidence.to_doc())))
+    again.follow(scene.state, scene.split(), random=True)
+    again.cut(scene.state, scene.split(), random=True)
+    assert again.to_doc()["batchers"] == evidence.to_doc()["batchers"]
+    assert scene.shares(again)[-1] == pytest.approx(0.2)
+
+
+def test_a_standby_in_stables_place_promises_no_share(scene):
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    evidence.cut(scene.state, scene.split(old=False), random=True)
+    scene.time += 100
+    assert set(scene.shares(evidence)) == {None}
+
+
+def test_a_record_that_could_not_be_read_for_a_while_falls_into_the_windows_in_which_it_happened(scene):
+    evidence = scene.open()
+    evidence.read()
+    evidence.follow(scene.state, scene.split(), random=True)
+    for _ in range(5):
+        scene.time += 1
+        scene.write(OLD)
+        assert evidence.closed("digits") == ()
+    scene.time += 2
+    evidence.read()
+    assert [batch.stable.requests for batch in evidence.closed("digits")] == [1, 1, 1, 1, 1]
+    assert evidence.lost()["late"] == 0
+
+
+def test_meters_of_releases_that_answer_no_more_are_forgotten(scene):
+    evidence = scene.open()
+    scene.write(OLD)
+    evidence.read()
+    assert set(evidence.meters("digits")) == {OLD.id}
+    scene.time += METER_KEPT + 1
+    scene.write(NEW)
+    evidence.read()
+    assert set(evidence.meters("digits")) == {NEW.id}
+    evidence.forget("digits")
+    assert evidence.meters("digits") == {}
