@@ -92,13 +92,32 @@ def judgement(
         more = f", about {needed:,} more would decide" if needed is not None else ""
         enough = rail.margin is None and guard.tally.n_c >= LEAST
         result = Result.PASS if enough else Result.COLLECTING
-        text = f"{seen}; within the limit {bound} so far{more}"
+        stands = (
+            "over the limit {}, not proven yet" if _over(rail, observed, baseline) else "within the limit {} so far"
+        )
+        text = f"{seen}; {stands.format(bound)}{more}"
     return Judgement(
         metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=observed,
         baseline=baseline, requests=guard.tally.n_c + guard.tally.n_b, candidate_requests=guard.tally.n_c,
         e=math.exp(min(guard.log_e, _CAP)), threshold=_threshold(settings, index), sentence=text, needed=needed,
         excluded=guard.excluded and guard.tally.n_c >= rail.min_requests,
     )  # fmt: skip
+
+
+def _over(rail: Guardrail, observed: float | None, baseline: float | None) -> bool:
+    """Whether the plain figures are beyond the limit, whatever that proves. Units of the metric."""
+    if observed is None or (rail.relative and baseline is None):
+        return False
+    stable = baseline or 0.0
+    beyond = {
+        "max": observed > rail.limit,
+        "min": observed < rail.limit,
+        "max_ratio": observed > rail.limit * stable,
+        "min_ratio": observed < rail.limit * stable,
+        "max_increase": observed > (1 + rail.limit) * stable,
+        "max_drop": stable - observed > rail.limit,
+    }
+    return beyond[rail.limit_name]
 
 
 LEAST_FOR_DISASTER = 50

@@ -7,7 +7,7 @@ Neighbours: rollout/ makes duties, gitrepo/ fulfils them, loop.py takes them off
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.engine.source import Source
@@ -45,14 +45,15 @@ class Duties:
         self.said: dict[str, str] = {}
         self.errors: dict[str, TidegateError] = {}
 
-    def submit(self, states: Mapping[str, RouteState], workers: Workers) -> None:
-        """Start what can be started; a failed duty backs off by itself and is tried again.
+    def submit(self, states: Mapping[str, RouteState], workers: Workers, done: Collection[str] = ()) -> None:
+        """Start what can be started; a failed duty backs off by itself and is tried again. `done`: ids of those that are done.
 
         A revert goes before notes: what git asks for has to become true even where the remote takes no notes.
         """
         for route, state in states.items():
-            if state.duties:
-                duty = next((one for one in state.duties if one.kind == "revert"), state.duties[0])
+            left = [one for one in state.duties if one.id not in done]
+            if left:
+                duty = next((one for one in left if one.kind == "revert"), left[0])
                 workers.submit(("duty", route, duty.id), lambda route=route, duty=duty: self._fulfil(route, duty))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
     def forget(self, route: str) -> None:

@@ -118,7 +118,7 @@ class Controller:
         self._steer()
         self._reconcile(may_stop=durable and self.steering.settled)
         if durable:
-            self.duties.submit(self.routes.states, self.workers)
+            self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
         if more:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
