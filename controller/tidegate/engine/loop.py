@@ -163,11 +163,9 @@ class Controller:
             return
         match done.key:
             case ("look",):
-                back = "git" in self.problems and done.error is None
                 self._note("git", done.error)
-                if back:
-                    self._git_is_back()
                 if done.error is None:
+                    self._hurry_duties()
                     self._understood(*done.value)
                 else:
                     self._look_again(done)
@@ -178,11 +176,11 @@ class Controller:
         pause = min(self._poll, FIRST_RETRY * 2 ** min(done.attempts, 10))
         self._next_fetch = self._now() + pause * self._rng.uniform(0.8, 1.2)
 
-    def _git_is_back(self) -> None:
-        """What could not be told while git was out of reach need not wait for its back-off."""
-        for route, state in self.routes.states.items():
-            for duty in state.duties:
-                self.workers.forget(("duty", route, duty.id))
+    def _hurry_duties(self) -> None:
+        """Git answers: what it could not be told need not wait for its back-off any longer."""
+        for route in self.duties.errors:
+            for duty in self.routes.states[route].duties if route in self.routes.states else ():
+                self.workers.hurry(("duty", route, duty.id))
 
     def _fulfil(self, outcome: Outcome) -> None:
         """The duty is off the route's state."""
