@@ -138,7 +138,7 @@ server {{ listen 127.0.0.1:{self.port}; {locations} }}
         pid = self._process.pid
         workers = {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
         titles = {worker: Path(f"/proc/{worker}/cmdline") for worker in workers}
-        return {worker for worker, title in titles.items() if title.exists() and b"shutting" not in title.read_bytes()}
+        return {worker for worker, title in titles.items() if _serves(title)}
 
     def settle(self) -> None:
         """Long after the last effect of a move: a reload takes longer with every route."""
@@ -201,3 +201,11 @@ frontend public
         """End it."""
         self._process.terminate()
         self._process.wait()
+
+
+def _serves(title: Path) -> bool:
+    """Whether a worker of nginx, by its command line in /proc, neither ends nor has ended."""
+    try:
+        return b"shutting" not in title.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
