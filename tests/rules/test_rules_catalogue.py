@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
+from pathlib import Path
 
 import pytest
 from example_repo import edited, example
@@ -11,15 +11,17 @@ from tidegate.rules import checks
 from tidegate.rules.context import Context
 from tidegate.rules.engine import run
 from tidegate.rules.finding import Finding
+from tidegate.rules.history import History
 from tidegate.rules.pages import catalogue, markdown, page
-from tidegate.rules.registry import BY_ID, RULES
+from tidegate.rules.registry import BY_ID, FAMILIES, RULES
 from tidegate.rules.rule import Example, Rule
 from tidegate.spec.declared import load
 
 
 def judge(files: dict[str, bytes]) -> list[Finding]:
     """All findings, with the example repository as the base."""
-    return run(Context(load(files, None), files, example()))
+    base = example()
+    return run(Context(load(files, None), files, History("0" * 40, base, load(base, None))))
 
 
 def pairs(word: str) -> list[object]:
@@ -52,7 +54,8 @@ def test_a_good_example_is_left_alone(rule: Rule, edit: Example) -> None:
 
 
 def test_the_catalogue_lists_every_module_once() -> None:
-    modules = {module.name.replace("_", "-") for module in pkgutil.iter_modules(checks.__path__)}
+    names = (path for family in FAMILIES for path in (Path(checks.__path__[0]) / family).glob("[a-z]*.py"))
+    modules = {path.stem.replace("_", "-") for path in names}
     assert [rule.id for rule in RULES] == list(BY_ID)
     assert set(BY_ID) == modules
 

@@ -102,11 +102,16 @@ def _judge(root: Path, below: list[Path], base: str | None) -> tuple[list[Findin
 
     from tidegate.rules.context import Context
     from tidegate.rules.engine import run
+    from tidegate.rules.history import History
     from tidegate.rules.worktree import read_files
     from tidegate.spec.declared import load
 
     files = read_files(root)
-    findings = run(Context(load(files, environment=None), files, _base(root, base) if base else {}))
+    history = None
+    if base:
+        merged = _base(root, base)
+        history = History(base, merged, load(merged, environment=None))
+    findings = run(Context(load(files, environment=None), files, history))
     here = Path.cwd()
 
     def shown(name: str) -> str | None:

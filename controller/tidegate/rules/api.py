@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tidegate.rules.context import Context
+from tidegate.rules.context import Context, facts
 from tidegate.rules.engine import run
 from tidegate.rules.finding import Finding
 from tidegate.spec.declared import Declared, load
@@ -32,7 +32,8 @@ def blocking(findings: Iterable[Finding], declared: Declared | None = None) -> d
     A policy's errors belong to every model that uses the policy, as far as `declared` is given and says so.
     Under None stands what belongs to no model: tidegate.yaml, governance, a policy that nobody is known to use.
     """
-    context = Context(declared or Declared(), {})
+    declared = declared or Declared()
+    context = Context(declared, {}, facts=facts(declared))
     errors: dict[str | None, list[Finding]] = {}
     for finding in findings:
         if finding.severity != "error":

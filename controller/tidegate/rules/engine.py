@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegate.rules.context import Context
+from tidegate.rules.context import Context, facts
 from tidegate.rules.finding import Finding
 from tidegate.rules.registry import RULES
 
 
 def run(context: Context) -> list[Finding]:
-    """Findings of all rules that governance has not switched off, in order of file and position."""
+    """Findings of all rules that governance has not switched off, in order of file and position.
+
+    The context is all there is to judge: every model, and every file beside them.
+    """
+    if not context.facts:
+        context = replace(context, facts=facts(context.declared))
     governance = context.declared.governance
     chosen = governance.value.rules if governance is not None else {}
     findings: list[Finding] = []

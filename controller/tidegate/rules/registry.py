@@ -1,87 +1,32 @@
-"""All rules in the order of the catalogue: what cannot be read, refers to nothing, floats, is unwise.
+"""All rules, found in checks/: a module below a family's folder is a rule. In order of family and id.
 
-Neighbours: checks/ holds one module a rule, engine.py runs them, pages.py prints them.
+Neighbours: engine.py runs them, pages.py prints them. A rule is added by adding its module, and nowhere else.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from dataclasses import replace
+from importlib import import_module
 from typing import Final
 
-from tidegate.rules.checks import (
-    artifact_digest,
-    duplicate_key,
-    duplicate_step,
-    empty_artifact,
-    file_encoding,
-    file_size,
-    floating_commit,
-    floating_image,
-    governance_rules,
-    immutable_version,
-    key_type,
-    missing_field,
-    missing_model,
-    modeline,
-    name_mismatch,
-    odd_number,
-    shadow_step,
-    two_deployments,
-    unknown_config,
-    unknown_feature,
-    unknown_field,
-    unknown_metric,
-    unknown_policy,
-    unknown_segment,
-    unknown_version,
-    unquoted_identifier,
-    unserved_source,
-    version_format,
-    weights_grow,
-    wrong_kind,
-    wrong_type,
-    wrong_value,
-    yaml_feature,
-    yaml_syntax,
-)
+from tidegate.rules import checks
 from tidegate.rules.rule import Rule
 
-RULES: Final[tuple[Rule, ...]] = tuple(
-    module.RULE
-    for module in (
-        yaml_syntax,
-        file_encoding,
-        file_size,
-        yaml_feature,
-        duplicate_key,
-        key_type,
-        odd_number,
-        unquoted_identifier,
-        unknown_field,
-        missing_field,
-        wrong_type,
-        wrong_value,
-        wrong_kind,
-        two_deployments,
-        missing_model,
-        name_mismatch,
-        version_format,
-        unknown_version,
-        unknown_config,
-        unknown_policy,
-        unknown_feature,
-        unknown_segment,
-        floating_image,
-        artifact_digest,
-        empty_artifact,
-        floating_commit,
-        duplicate_step,
-        weights_grow,
-        shadow_step,
-        unknown_metric,
-        unserved_source,
-        governance_rules,
-        immutable_version,
-        modeline,
-    )
-)
+FAMILIES: Final = (
+    "structure", "references", "pins", "history", "evidence", "rollout", "governance", "safety"
+)  # fmt: skip
+
+
+def _rules() -> tuple[Rule, ...]:
+    found = []
+    for family in FAMILIES:
+        package = import_module(f"{checks.__name__}.{family}")
+        names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+        rules = (import_module(f"{package.__name__}.{name}").RULE for name in names)
+        found += [replace(rule, family=family) for rule in rules]
+    return tuple(found)
+
+
+RULES: Final[tuple[Rule, ...]] = _rules()
 BY_ID: Final[dict[str, Rule]] = {rule.id: rule for rule in RULES}

@@ -1,4 +1,4 @@
-"""What a rule is: an identity, a manual page, examples that are its tests, and a check.
+"""What a rule is: an identity, a manual page, examples that are its tests, a check, and a mend where one is possible.
 
 Neighbours: checks/ holds one module a rule, context.py is what a check may look at.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
@@ -15,21 +15,51 @@ from tidegate.spec.declared import Loaded
 from tidegate.spec.source import Loc
 
 Severity = Literal["error", "warning"]
+Scope = Literal["file", "model", "general"]
+"""What a rule needs: each file by itself; a model's folder with the policies and the governance; or what belongs to no
+model, with the facts of all of them. It decides what is judged again after a change, and what runs side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An edit to one file of the repository in example/: `old` becomes `new`; without `old`, `new` is all of it."""
+    """An edit to one file of the repository in example/: `old` becomes `new`; without `old`, `new` is all of it.
+
+    `at`: what stands at the line and column of the finding in a bad example; '' means 1:1, the whole file.
+    `mended`: what `new` becomes when the finding's fix is followed, `old` when nothing is said.
+    """
 
     path: str
     new: str
     old: str = ""
+    at: str = ""
+    mended: str | None = None
+
+
+class Resolver(Protocol):
+    """Asks the world what something floating is now; only `--unsafe-fixes` has one. None: nobody could say."""
+
+    def image(self, reference: str) -> str | None:
+        """The `sha256:...` digest that an image's tag points at."""
+
+    def commit(self, repository: str, reference: str) -> str | None:
+        """The full commit that a branch or tag of a git repository points at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """Makes a finding go away. `apply(text, finding, resolver)` gives the file's new text, or None when it cannot.
+
+    `safe`: the meaning of the file stays what its author wrote. A mend that is not safe may ask the resolver.
+    """
+
+    apply: Callable[[str, Finding, Resolver | None], str | None]
+    safe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `manual`: its page, the first line says what it asks for. `fixed`: governance cannot change it,
-    because what it finds cannot be read at all."""
+    because what it finds cannot be read at all. `family` is the folder it lies in; the registry fills it in."""
 
     id: str
     severity: Severity
@@ -39,6 +69,9 @@ class Rule:
     bad: tuple[Example, ...]
     good: tuple[Example, ...] = ()
     fixed: bool = False
+    scope: Scope = "model"
+    mend: Mend | None = None
+    family: str = ""
 
     @property
     def summary(self) -> str:
@@ -54,7 +87,13 @@ class Rule:
         return Finding(path, line, column, self.id, self.severity, message, fix)
 
 
-def unreadable(code: str, manual: str | None, bad: tuple[Example, ...], good: tuple[Example, ...] = ()) -> Rule:
+def unreadable(
+    code: str,
+    manual: str | None,
+    bad: tuple[Example, ...],
+    good: tuple[Example, ...] = (),
+    mend: Mend | None = None,
+) -> Rule:
     """The rule for the problems of that code, which loading has found already."""
 
     def check(context: Context) -> Iterator[Finding]:
@@ -62,5 +101,5 @@ def unreadable(code: str, manual: str | None, bad: tuple[Example, ...], good: tu
             if problem.code == code:
                 yield rule.at(problem.path, problem.line, problem.column, problem.message, problem.fix)
 
-    rule = Rule(code, "error", "0.1.0", manual or "", check, bad, good, fixed=True)
+    rule = Rule(code, "error", "0.1.0", manual or "", check, bad, good, fixed=True, scope="file", mend=mend)
     return rule

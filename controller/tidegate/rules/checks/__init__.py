@@ -1,1 +1,1 @@
-"""One module a rule: its docstring is its manual page, its examples are its tests. registry.py lists them."""
+"""One module a rule, in the folder of its family: its docstring is its manual page, its examples are its tests."""

@@ -40,6 +40,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/progressive.yaml", "metric: latency_p95,", "metric: latency_p95_ms,"),
         Example("policies/progressive.yaml", "metric: groundedness,", "metric: latency_p95_ms,"),

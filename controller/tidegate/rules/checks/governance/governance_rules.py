@@ -38,6 +38,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/governance.yaml", "rules: {modelines: error}", "rules: {modeline: warning}"),
         Example("policies/governance.yaml", "rules: {yaml-syntax: off}", "rules: {modeline: warning}"),

@@ -47,6 +47,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="file",
     bad=(
         Example("models/digits/versions/2.0.0.yaml", 'version: "2.0.1"', 'version: "2.0.0"'),
         Example("models/digits/deployment.yaml", "model: digit\n", "model: digits\n"),

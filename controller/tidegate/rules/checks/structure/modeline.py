@@ -44,6 +44,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="file",
     bad=(
         Example(_DEPLOYMENT, "", _GOOD),
         Example(_DEPLOYMENT, _GOOD.replace("deployment.json", "model.json"), _GOOD),

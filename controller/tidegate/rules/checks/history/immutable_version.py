@@ -17,8 +17,10 @@ from tidegate.spec.source import Source, parse
 
 def check(context: Context) -> Iterator[Finding]:
     """Compare every version file with the same file in the base."""
+    if context.history is None:
+        return
     for folder, version in context.versions():
-        before = context.base.get(version.path)
+        before = context.history.files.get(version.path)
         if before is None or before == context.files[version.path]:
             continue
         base = parse(before, version.path)

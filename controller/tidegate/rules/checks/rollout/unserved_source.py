@@ -34,6 +34,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/progressive.yaml", "{metric: hallucination, max: 0.03, source: feedback}", _LIMIT),
         Example("policies/progressive.yaml", '{metric: revenue, min_ratio: 0.97, source: {prometheus: "q"}}', _LIMIT),

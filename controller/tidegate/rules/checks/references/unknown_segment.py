@@ -17,21 +17,20 @@ from tidegate.spec.vocabulary import similar
 def check(context: Context) -> Iterator[Finding]:
     """Compare the segments of each policy's steps with the models that use it."""
     for policy in context.policies():
-        users = [folder for folder in context.users(policy.value.name) if folder.model is not None]
+        users = [model for model in context.users(policy.value.name) if model.readable]
         lists = (("steps", policy.value.steps), ("config_steps", policy.value.config_steps or ()))
         for field, steps in lists:
             for index, step in enumerate(steps):
                 for position, segment in enumerate(step.segments):
-                    for folder in users:
-                        known = folder.model.value.segments if folder.model is not None else {}
-                        if segment in known:
+                    for model in users:
+                        if segment in model.segments:
                             continue
-                        close = similar(segment, known)
-                        fix = f"declare '{segment}' under 'segments' in models/{folder.name}/model.yaml"
+                        close = similar(segment, sorted(model.segments))
+                        fix = f"declare '{segment}' under 'segments' in models/{model.name}/model.yaml"
                         yield RULE.finding(
                             policy,
                             (field, index, "segments", position),
-                            f"'{folder.name}' uses this policy and has no segment '{segment}'",
+                            f"'{model.name}' uses this policy and has no segment '{segment}'",
                             f"did you mean '{close}'?" if close else fix,
                         )
 
@@ -42,6 +41,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/progressive.yaml", "segments: [insiders]", "segments: [internal]"),
         Example(

@@ -35,6 +35,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/progressive.yaml", "name: insiders, shadow: 100%", "name: insiders, segments: [internal]"),
         Example(

@@ -31,6 +31,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(Example("policies/progressive.yaml", "name: canary, weight: 50%", "name: half, weight: 50%"),),
     good=(Example("policies/progressive.yaml", "name: most, weight: 50%", "name: half, weight: 50%"),),
 )

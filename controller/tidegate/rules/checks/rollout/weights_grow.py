@@ -39,6 +39,7 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
+    scope="general",
     bad=(
         Example("policies/progressive.yaml", "weight: 2%", "weight: 50%"),
         Example("policies/progressive.yaml", "weight: 5%", "weight: 50%"),

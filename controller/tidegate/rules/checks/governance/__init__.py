@@ -1,0 +1,1 @@
+"""Who answers for what, what a card must say, and where a model stands in its life."""

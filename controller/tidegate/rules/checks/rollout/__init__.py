@@ -1,0 +1,1 @@
+"""A policy must be able to end, to see what it guards, and to take a release back."""

@@ -1,0 +1,1 @@
+"""What must not run or be written down: secrets, pickles, root, unlimited or unwatched containers."""

@@ -1,0 +1,1 @@
+"""What a file must be before anything can be said about it: YAML, of its kind, with fields that exist."""
