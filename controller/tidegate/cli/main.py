@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from tidegate import __version__
 from tidegate.cli import (
+    comment,
     demo,
     doctor,
     events,
@@ -46,6 +47,7 @@ app.command()(validate.validate)
 app.command()(explain.explain)
 app.command()(explain.rules)
 app.command()(plan.plan)
+app.command()(comment.comment)
 app.command()(run.run)
 app.command()(status.status)
 app.command()(history.history)
