@@ -1,0 +1,50 @@
+"""The base that a change is compared with, asked of git: which commit it is, and what it held.
+
+Neighbours: tree.py says what is judged, judge.py cuts this up by model and hands it to the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.cli.check.tree import Tree
+from tidegate.gitrepo.tree import read, resolve
+from tidegate.rules.history import Change
+from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.layout import wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One base commit, below the tree's root. `files`: contents of what Tidegate reads. The rest as in rules.History."""
+
+    commit: str
+    files: Mapping[str, bytes]
+    changes: tuple[Change, ...] = ()
+    former: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    shallow: bool = False
+
+
+def base_commit(tree: Tree, reference: str | None) -> str | None:
+    """The id of the commit to compare with; None when there is nothing to compare with. Asked on every run: cheap.
+
+    What `gather` says may depend on this commit, on the tree, and on how deep the clone goes, and on nothing else.
+    """
+    if reference is None:
+        return None
+    if tree.git is None:
+        raise NeedsPerson("is in no git repository", where=str(tree.root), fix="leave '--base' out")
+    commit = resolve(tree.git, reference)
+    if commit is None:
+        fix = "fetch it, or name a branch, tag or commit that is here"
+        raise NeedsPerson("there is no such commit", where=reference, fix=fix)
+    return commit
+
+
+def gather(tree: Tree, commit: str) -> Base:
+    """What the base held, and what the tree does to it. Asked only when something must be judged again."""
+    assert tree.git is not None
+    prefix = tree.prefix
+    found = read(tree.git, commit, lambda path: path.startswith(prefix) and wanted(path.removeprefix(prefix)))
+    return Base(commit, {path.removeprefix(prefix): text for path, text in found.items()})
