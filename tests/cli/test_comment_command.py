@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.pull_requests import PullRequest, pull_request
 
+from support.pull_requests import PullRequest, pull_request
 from tidegate.cli.comment import LONGEST, MARKER, put
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
