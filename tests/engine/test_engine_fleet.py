@@ -15,9 +15,10 @@ import pytest
 from support.engine import eventually
 from support.places import DIGEST, Place, ready
 from tidegate.engine.fleet import OBSERVE, Fleet, Need
-from tidegate.engine.workers import Workers
+from tidegate.engine.workers import Workers, thread_pools
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Runtime
+from tidegate.runtime.probe import probe
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
@@ -26,8 +27,8 @@ class Crew:
 
     def __init__(self, runtime: Runtime, later: float = 0.0) -> None:
         self.runtime, self.later = runtime, later
-        self.workers = Workers(4, self.now, random.Random(1), lambda: None)
-        self.fleet = Fleet(runtime, self.workers, self.now)
+        self.workers = Workers(*thread_pools(4), self.now, random.Random(1), lambda: None)
+        self.fleet = Fleet(runtime, self.workers, self.now, probe)
 
     def now(self) -> float:
         return time.time() + self.later

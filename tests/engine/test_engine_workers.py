@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.engine import eventually
-from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers
+from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers, thread_pools
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
@@ -34,7 +34,7 @@ def wakes() -> list[int]:
 
 @pytest.fixture
 def workers(clock: Clock, wakes: list[int]) -> Iterator[Workers]:
-    found = Workers(4, clock, random.Random(7), lambda: wakes.append(1))
+    found = Workers(*thread_pools(4), clock, random.Random(7), lambda: wakes.append(1))
     yield found
     found.close()
 
@@ -129,7 +129,7 @@ def test_a_defect_is_an_error_of_its_job_with_the_cause_kept(
 
 
 def test_closing_waits_for_what_runs_and_drops_what_waits(clock: Clock) -> None:
-    workers = Workers(1, clock, random.Random(7), lambda: None)
+    workers = Workers(*thread_pools(1), clock, random.Random(7), lambda: None)
     go, ran = threading.Event(), []
     workers.submit("first", lambda: (go.wait(), ran.append("first")))
     workers.submit("second", lambda: ran.append("second"))

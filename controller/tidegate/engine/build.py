@@ -1,6 +1,6 @@
-"""Puts a controller together from its settings: the one place that knows every room's concrete parts.
+"""Puts a controller together: `Parts` opens what its settings name, `assemble` joins the parts on whatever was opened.
 
-Neighbours: `tidegate run` calls it; loop.py is what it builds.
+The one place that knows every room's concrete parts. Neighbours: `tidegate run` calls it; loop.py is what it builds.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
-from tidegate.engine.fleet import Fleet
+from tidegate.engine.fleet import Fleet, Probe
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.loop import Controller
 from tidegate.engine.needs import Needs
@@ -22,7 +23,7 @@ from tidegate.engine.settings import Settings
 from tidegate.engine.source import Source
 from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
-from tidegate.engine.workers import Workers
+from tidegate.engine.workers import Workers, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -30,9 +31,61 @@ from tidegate.gitrepo.record import Record
 from tidegate.journal.journal import Journal
 from tidegate.rollout.serial import from_doc
 from tidegate.runtime.interface import Runtime
+from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
 
 POOL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Everything by which a controller touches the world: git, servers, gateway, disk, threads, clock and chance.
+
+    `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git.
+    """
+
+    journal: Journal
+    mirror: Mirror
+    runtime: Runtime
+    gateway: Gateway
+    reader: RecordReader
+    store: Store
+    probe: Probe
+    workers: Workers
+    hints: Hints
+    flush: float
+    poll: float
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    rng: random.Random
+
+
+def assemble(ends: Ends) -> Controller:
+    """A controller on these ends, from where the journal says the last one was."""
+    mirror, now = ends.mirror, ends.now
+    record = Record(mirror, rng=ends.rng, sleep=ends.sleep)
+    source = Source(mirror, record, mirror.environment)
+    catalog = Catalog(mirror.blob)
+    states = {route: from_doc(doc) for route, doc in ends.journal.states().items()}
+    evidence = Evidence(ends.reader, ends.journal.cursor("record"), ends.flush, now)
+    for state in states.values():
+        evidence.resume(state)
+    return Controller(
+        journal=ends.journal,
+        source=source,
+        needs=Needs(catalog, ends.store, mirror.blob),
+        fleet=Fleet(ends.runtime, ends.workers, now, ends.probe),
+        evidence=evidence,
+        steering=Steering(ends.gateway, catalog),
+        duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
+        validation=Validation(catalog),
+        workers=ends.workers,
+        hints=ends.hints,
+        routes=Routes(states),
+        poll=ends.poll,
+        now=now,
+        rng=ends.rng,
+    )
 
 
 class Parts:
@@ -46,7 +99,7 @@ class Parts:
         self.hints = Hints()
         settings.state.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(settings.journal, now=now)
-        self.workers = Workers(POOL, now, rng, lambda: self.hints.give(Hint.WORK))
+        self.workers = Workers(*thread_pools(POOL), now, rng, lambda: self.hints.give(Hint.WORK))
         self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
         self.gateway = Gateway(declared.gateway, settings.state)
         self.mirror = Mirror(
@@ -56,30 +109,23 @@ class Parts:
             author=declared.author,
             environment=declared.environment,
         )
-        record = Record(self.mirror)
-        source = Source(self.mirror, record, declared.environment)
-        catalog = Catalog(self.mirror.blob)
-        store = Store(settings.cache, declared.artifacts.stores, settings.root)
-        states = {route: from_doc(doc) for route, doc in self.journal.states().items()}
-        reader = RecordReader(self.gateway.record)
-        evidence = Evidence(reader, self.journal.cursor("record"), declared.gateway.flush, now)
-        for state in states.values():
-            evidence.resume(state)
-        self.controller = Controller(
-            journal=self.journal,
-            source=source,
-            needs=Needs(catalog, store, self.mirror.blob),
-            fleet=Fleet(self.runtime, self.workers, now),
-            evidence=evidence,
-            steering=Steering(self.gateway, catalog),
-            duties=Duties(self.mirror, source, record, now),
-            validation=Validation(catalog),
-            workers=self.workers,
-            hints=self.hints,
-            routes=Routes(states),
-            poll=declared.poll,
-            now=now,
-            rng=rng,
+        self.controller = assemble(
+            Ends(
+                journal=self.journal,
+                mirror=self.mirror,
+                runtime=self.runtime,
+                gateway=self.gateway,
+                reader=RecordReader(self.gateway.record),
+                store=Store(settings.cache, declared.artifacts.stores, settings.root),
+                probe=probe,
+                workers=self.workers,
+                hints=self.hints,
+                flush=declared.gateway.flush,
+                poll=declared.poll,
+                now=now,
+                sleep=time.sleep,
+                rng=rng,
+            )
         )
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ Neighbours: rollout/ makes duties, gitrepo/ fulfils them, loop.py takes them off
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,11 +38,21 @@ class Outcome:
 class Duties:
     """Submits a job for the oldest duty of each route, one at a time a route."""
 
-    def __init__(self, mirror: Mirror, source: Source, record: Record, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        source: Source,
+        record: Record,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+        rng: random.Random,
+    ) -> None:
         self._mirror = mirror
         self._source = source
         self._record = record
         self._now = now
+        self._sleep = sleep
+        self._rng = rng
         self.said: dict[str, str] = {}
         self.errors: dict[str, TidegateError] = {}
 
@@ -122,7 +133,13 @@ class Duties:
             reason=duty.reason,
             mode=duty.mode,
         )
-        return restore(self._mirror.remote, undo, lambda commit: self._source.digest_at(route, commit))
+        return restore(
+            self._mirror.remote,
+            undo,
+            lambda commit: self._source.digest_at(route, commit),
+            rng=self._rng,
+            sleep=self._sleep,
+        )
 
     def _just_before(self, route: str, duty: GitDuty, good: Release) -> Release:
         """The good release as the commit before the bad one declared it: what was written since its promotion stays."""

@@ -15,7 +15,6 @@ from tidegate.engine.health import Crashes, Health
 from tidegate.engine.workers import Done, Workers
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Instance, Runtime, Workload
-from tidegate.runtime.probe import probe
 from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.units import format_duration
 from tidegate.spec.version import Runtime as RuntimeSpec
@@ -23,6 +22,8 @@ from tidegate.spec.version import Runtime as RuntimeSpec
 log = logging.getLogger(__name__)
 
 OBSERVE = ("observe",)
+Probe = Callable[[tuple[str, int], str, float], tuple[bool, str]]
+"""(address, path, seconds of patience) to whether it is ready, and the reason in words."""
 PROBE_TIMEOUT = 2.0
 GIVE_UP_AFTER_EXITS = 3
 
@@ -50,8 +51,9 @@ class Need:
 class Fleet:
     """All instances of this controller. Called by the loop alone; its jobs run in the workers."""
 
-    def __init__(self, runtime: Runtime, workers: Workers, now: Callable[[], float]) -> None:
+    def __init__(self, runtime: Runtime, workers: Workers, now: Callable[[], float], probe: Probe) -> None:
         self._runtime = runtime
+        self._probe = probe
         self._workers = workers
         self._now = now
         self._instances: dict[str, Instance] = {}
@@ -275,7 +277,7 @@ class Fleet:
         if instance.address and health.due(now):
             address, path = instance.address, need.spec.ready
             self._workers.submit(
-                ("probe", instance.name, instance.ref), lambda: probe(address, path, timeout=PROBE_TIMEOUT)
+                ("probe", instance.name, instance.ref), lambda: self._probe(address, path, PROBE_TIMEOUT)
             )
 
     def _probed(self, name: str, ref: str, done: Done) -> None:

@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,15 +31,22 @@ class Done:
     attempts: int = 0
 
 
+def thread_pools(size: int) -> tuple[Executor, Executor]:
+    """`size` threads for what is over in seconds, and as many for what may take minutes."""
+    return ThreadPoolExecutor(size, "tidegate-work"), ThreadPoolExecutor(size, "tidegate-slow")
+
+
 class Workers:
     """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
 
-    Two pools of `size`: downloads and starts may take minutes, and none of them may keep a probe or a push waiting.
+    `pool` runs them, and `slow` those that may take minutes: no download or start may keep a probe or a push waiting.
     """
 
-    def __init__(self, size: int, now: Callable[[], float], rng: random.Random, wake: Callable[[], None]) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="tidegate-work")
-        self._slow = ThreadPoolExecutor(size, thread_name_prefix="tidegate-slow")
+    def __init__(
+        self, pool: Executor, slow: Executor, now: Callable[[], float], rng: random.Random, wake: Callable[[], None]
+    ) -> None:
+        self._pool = pool
+        self._slow = slow
         self._now = now
         self._rng = rng
         self._wake = wake
