@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate import __version__
 from tidegate.spec.errors import NeedsPerson
 
 NAMES = {
@@ -63,6 +64,8 @@ def _contents() -> dict[str, str]:
     source = files("tidegate.cli.scaffold")
     texts = {name: (source / name).read_text() for name in SAME}
     texts |= {target: (source / name).read_text() for name, target in NAMES.items()}
+    workflow = NAMES["github/workflows/tidegate.yml"]
+    texts[workflow] = texts[workflow].replace("@TIDEGATE@", __version__)
     server = texts["models/hello/artifacts/1.0.0/server.py"].encode()
     template = (source / "models/hello/versions/version.yaml").read_text()
     for version, (reason, greeting) in VERSIONS.items():
