@@ -1,18 +1,44 @@
-"""The example repository that ships with the rules, and edits of it."""
+"""The example repository that ships with the rules, edits of it, and what all rules say about them."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import tidegate.rules
+from tidegate.rules.context import Context
+from tidegate.rules.engine import run
+from tidegate.rules.finding import Finding
+from tidegate.rules.history import Change, History
 from tidegate.rules.rule import Example
+from tidegate.spec.declared import load
+from tidegate.spec.layout import wanted
 
 EXAMPLE = Path(tidegate.rules.__file__).parent / "example"
+TODAY = date(2026, 11, 21)
+"""The day on which all examples are judged."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """The example repository as its own surroundings: every file of it, in memory."""
+
+    files: Mapping[str, bytes]
+
+    def sha256(self, path: str) -> str | None:
+        text = self.files.get(path)
+        return hashlib.sha256(text).hexdigest() if text is not None else None
+
+    def text(self, path: str) -> bytes | None:
+        return self.files.get(path)
 
 
 def example() -> dict[str, bytes]:
-    """Its files by path."""
-    return {path.relative_to(EXAMPLE).as_posix(): path.read_bytes() for path in EXAMPLE.rglob("*.yaml")}
+    """Its files by path, also those that Tidegate does not read."""
+    return {path.relative_to(EXAMPLE).as_posix(): path.read_bytes() for path in EXAMPLE.rglob("*") if path.is_file()}
 
 
 def edited(edit: Example) -> dict[str, bytes]:
@@ -25,6 +51,30 @@ def edited(edit: Example) -> dict[str, bytes]:
     return files | {edit.path: after.encode("utf-8", "surrogateescape")}
 
 
+def mended(edit: Example) -> dict[str, bytes]:
+    """Its files when what was found in a bad example has been mended as the fix says."""
+    return example() if edit.mended is None or edit.mended == edit.old else edited(replace(edit, new=edit.mended))
+
+
+def judge(files: Mapping[str, bytes], *, history: bool = True) -> list[Finding]:
+    """What all rules find. With `history`, the example repository as it ships is the base."""
+    read = {path: text for path, text in files.items() if wanted(path)}
+    since = None
+    if history:
+        before = {path: text for path, text in example().items() if wanted(path)}
+        since = History("0" * 40, before, load(before, None), _changes(before, read))
+    return run(Context(load(read, None), read, since, today=TODAY, surroundings=Around(files)))
+
+
+def excerpt(files: Mapping[str, bytes], finding: Finding) -> str:
+    """What stands in the file from the finding's line and column on; '' for the whole file (1:1)."""
+    if (finding.line, finding.column) == (1, 1):
+        return ""
+    text = files[finding.path].decode("utf-8-sig", "surrogateescape").split("\n", finding.line - 1)
+    assert len(text) == finding.line, f"{finding.path} has no line {finding.line}"
+    return text[-1][finding.column - 1 :]
+
+
 def write(folder: Path, files: dict[str, bytes]) -> Path:
     """Put files below a folder."""
     for name, text in files.items():
@@ -32,3 +82,10 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
     return folder
+
+
+def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[Change, ...]:
+    changes = [Change(path, "D", after="000000") for path in before if path not in after]
+    changes += [Change(path, "A", before="000000") for path in after if path not in before]
+    changes += [Change(path, "M") for path in after if path in before and before[path] != after[path]]
+    return tuple(sorted(changes, key=lambda change: change.path))

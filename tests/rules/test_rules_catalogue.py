@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from example_repo import edited, example
+from example_repo import edited, example, excerpt, judge, mended
 
 from tidegate.rules import checks
-from tidegate.rules.context import Context
-from tidegate.rules.engine import run
-from tidegate.rules.finding import Finding
-from tidegate.rules.history import History
 from tidegate.rules.pages import catalogue, markdown, page
 from tidegate.rules.registry import BY_ID, FAMILIES, RULES
 from tidegate.rules.rule import Example, Rule
-from tidegate.spec.declared import load
-
-
-def judge(files: dict[str, bytes]) -> list[Finding]:
-    """All findings, with the example repository as the base."""
-    base = example()
-    return run(Context(load(files, None), files, History("0" * 40, base, load(base, None))))
 
 
 def pairs(word: str) -> list[object]:
@@ -38,19 +28,37 @@ def test_the_example_repository_is_clean() -> None:
 
 
 @pytest.mark.parametrize(("rule", "edit"), pairs("bad"))
-def test_a_bad_example_is_found_at_a_place_with_a_fix(rule: Rule, edit: Example) -> None:
-    found = [finding for finding in judge(edited(edit)) if finding.rule == rule.id]
+def test_a_bad_example_is_found_exactly_where_it_says_with_a_fix(rule: Rule, edit: Example) -> None:
+    files = edited(edit)
+    found = [finding for finding in judge(files) if finding.rule == rule.id]
     assert found
     for finding in found:
         assert finding.severity == rule.severity
-        assert finding.line >= 1 and finding.column >= 1
+        here = excerpt(files, finding)
+        assert here.startswith(edit.at) if edit.at else not here, f"found at {here[:40]!r}"
         assert finding.message and finding.fix
         assert not finding.message.endswith(".") and not finding.fix.endswith(".")
+
+
+@pytest.mark.parametrize(("rule", "edit"), pairs("bad"))
+def test_the_fix_silences_the_rule_and_brings_no_other_error(rule: Rule, edit: Example) -> None:
+    """A mended file is taken as new, unless the rule is about what was merged: then the base counts."""
+    files = mended(edit)
+    assert [finding for finding in judge(files) if finding.rule == rule.id] == []
+    others = judge(files, history=rule.family == "history")
+    assert [finding for finding in others if finding.severity == "error"] == []
 
 
 @pytest.mark.parametrize(("rule", "edit"), pairs("good"))
 def test_a_good_example_is_left_alone(rule: Rule, edit: Example) -> None:
     assert [finding for finding in judge(edited(edit)) if finding.rule == rule.id] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_rule_lies_in_its_family_and_shows_what_is_bad_and_what_is_good(rule: Rule) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", rule.id)
+    assert (Path(checks.__path__[0]) / rule.family / f"{rule.id.replace('-', '_')}.py").is_file()
+    assert rule.bad and rule.good
 
 
 def test_the_catalogue_lists_every_module_once() -> None:
@@ -93,7 +101,7 @@ def test_a_version_that_is_broken_is_not_called_missing_as_well() -> None:
 
 def test_without_a_base_no_version_counts_as_merged() -> None:
     files = edited(Example("models/digits/versions/2.0.0.yaml", "size: 1", "size: 31245"))
-    assert run(Context(load(files, None), files)) == []
+    assert judge(files, history=False) == []
     assert [f.rule for f in judge(files)] == ["immutable-version"]
 
 

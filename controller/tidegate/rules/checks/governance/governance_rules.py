@@ -40,8 +40,12 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/governance.yaml", "rules: {modelines: error}", "rules: {modeline: warning}"),
-        Example("policies/governance.yaml", "rules: {yaml-syntax: off}", "rules: {modeline: warning}"),
+        Example(
+            "policies/governance.yaml", "rules: {modelines: error}", "rules: {modeline: warning}", at="modelines: "
+        ),
+        Example(
+            "policies/governance.yaml", "rules: {yaml-syntax: off}", "rules: {modeline: warning}", at="yaml-syntax: "
+        ),
     ),
     good=(Example("policies/governance.yaml", "rules: {modeline: off}", "rules: {modeline: warning}"),),
 )

@@ -48,8 +48,13 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example("models/digits/versions/2.0.0.yaml", "gpus: 1}", "memory: 512Mi}"),
-        Example("models/digits/versions/2.0.0.yaml", "reason: Better.", "reason: Retrained with August scans;"),
+        Example("models/digits/versions/2.0.0.yaml", "gpus: 1}", "memory: 512Mi}", at="runtime:"),
+        Example(
+            "models/digits/versions/2.0.0.yaml",
+            "reason: Better.",
+            "reason: Retrained with August scans;",
+            at="reason: ",
+        ),
     ),
     good=(Example("models/digits/versions/2.0.0.yaml", "model: digits # the 8x8 ones\n", "model: digits\n"),),
 )

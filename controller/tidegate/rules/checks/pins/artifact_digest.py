@@ -38,8 +38,13 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example(_PATH, "0" * 64, _SHA256),
-        Example(_PATH, f'adapters: [{{name: b, uri: "file:///b", sha256: "{"0" * 64}"}}]\nruntime:', "runtime:"),
+        Example(_PATH, "0" * 64, _SHA256, at='"000000'),
+        Example(
+            _PATH,
+            f'adapters: [{{name: b, uri: "file:///b", sha256: "{"0" * 64}"}}]\nruntime:',
+            "runtime:",
+            at='"000000',
+        ),
     ),
     good=(Example(_PATH, _SHA256[::-1], _SHA256),),
 )

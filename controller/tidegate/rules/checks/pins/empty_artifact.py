@@ -35,6 +35,6 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
-    bad=(Example(_PATH, EMPTY_SHA256, _SHA256),),
+    bad=(Example(_PATH, EMPTY_SHA256, _SHA256, at='"e3b0c442'),),
     good=(Example(_PATH, _SHA256[::-1], _SHA256),),
 )

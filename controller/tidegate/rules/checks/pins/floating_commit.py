@@ -35,9 +35,9 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example(_PATH, "main", _COMMIT),
-        Example(_PATH, "6cb5bdf", _COMMIT),
-        Example(_PATH, "v2.0.0", _COMMIT),
+        Example(_PATH, "main", _COMMIT, at='"main"'),
+        Example(_PATH, "6cb5bdf", _COMMIT, at='"6cb5bdf"'),
+        Example(_PATH, "v2.0.0", _COMMIT, at='"v2.0.0"'),
     ),
     good=(Example(_PATH, _COMMIT[::-1], _COMMIT),),
 )

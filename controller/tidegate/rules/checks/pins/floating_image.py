@@ -35,10 +35,15 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example(_PATH, "registry.example.com/serve:2.4.1", _IMAGE),
-        Example(_PATH, "registry.example.com/serve", _IMAGE),
-        Example(_PATH, "registry.example.com/serve@sha256:5a5d014a", _IMAGE),
-        Example(_PATH, _IMAGE.replace("@sha256:", ":sha256-"), _IMAGE),
+        Example(_PATH, "registry.example.com/serve:2.4.1", _IMAGE, at="registry.example.com/serve:2.4.1"),
+        Example(_PATH, "registry.example.com/serve", _IMAGE, at="registry.example.com/serve\n"),
+        Example(
+            _PATH,
+            "registry.example.com/serve@sha256:5a5d014a",
+            _IMAGE,
+            at="registry.example.com/serve@sha256:5a5d014a\n",
+        ),
+        Example(_PATH, _IMAGE.replace("@sha256:", ":sha256-"), _IMAGE, at="registry.example.com/serve:sha256-"),
     ),
     good=(Example(_PATH, _IMAGE.replace("@", ":2.4.1@"), _IMAGE),),
 )

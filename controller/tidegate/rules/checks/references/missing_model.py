@@ -32,4 +32,11 @@ RULE = Rule(
             'api: tidegate/v1\nkind: Deployment\nmodel: letters\nversion: "1.0.0"\npolicy: progressive\n',
         ),
     ),
+    good=(
+        Example(
+            "models/letters/model.yaml",
+            "api: tidegate/v1\nkind: Model\nname: letters\nsummary: Reads a letter.\nowners: [vision-platform]\n"
+            "protocol: open-inference\n",
+        ),
+    ),
 )

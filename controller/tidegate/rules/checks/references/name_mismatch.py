@@ -49,10 +49,11 @@ RULE = Rule(
     check=check,
     scope="file",
     bad=(
-        Example("models/digits/versions/2.0.0.yaml", 'version: "2.0.1"', 'version: "2.0.0"'),
-        Example("models/digits/deployment.yaml", "model: digit\n", "model: digits\n"),
-        Example("models/digits/model.yaml", "name: digit\n", "name: digits\n"),
-        Example("models/digits/configs/default.yaml", "name: standard\n", "name: default\n"),
-        Example("policies/progressive.yaml", "name: steady\n", "name: progressive\n"),
+        Example("models/digits/versions/2.0.0.yaml", 'version: "2.0.1"', 'version: "2.0.0"', at='"2.0.1"'),
+        Example("models/digits/deployment.yaml", "model: digit\n", "model: digits\n", at="digit\n"),
+        Example("models/digits/model.yaml", "name: digit\n", "name: digits\n", at="digit\n"),
+        Example("models/digits/configs/default.yaml", "name: standard\n", "name: default\n", at="standard"),
+        Example("policies/progressive.yaml", "name: steady\n", "name: progressive\n", at="steady"),
     ),
+    good=(Example("models/digits/model.yaml", "name: digits # 0 to 9\n", "name: digits\n"),),
 )

@@ -35,8 +35,10 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example("models/digits/deployment.yaml", "config: defaults", "config: default"),
-        Example("models/digits/deployment.yaml", "archive: {config: careful}", 'archive: {version: "1.0.0"}'),
+        Example("models/digits/deployment.yaml", "config: defaults", "config: default", at="defaults"),
+        Example(
+            "models/digits/deployment.yaml", "archive: {config: careful}", 'archive: {version: "1.0.0"}', at="careful}"
+        ),
     ),
     good=(
         Example(

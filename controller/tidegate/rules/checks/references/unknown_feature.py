@@ -35,6 +35,6 @@ RULE = Rule(
     since="0.1.0",
     manual=__doc__ or "",
     check=check,
-    bad=(Example("models/digits/deployment.yaml", "archives: {", "archive: {"),),
+    bad=(Example("models/digits/deployment.yaml", "archives: {", "archive: {", at="archives: "),),
     good=(Example("models/digits/deployment.yaml", "checkout: {", "archive: {"),),
 )

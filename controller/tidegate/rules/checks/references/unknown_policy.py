@@ -39,8 +39,11 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example("models/digits/deployment.yaml", "policy: progresive", "policy: progressive"),
-        Example("models/digits/deployment.yaml", "archive: {policy: careful}", 'archive: {version: "1.0.0"}'),
-        Example("policies/progressive.yaml", "confidence: 99", "confidence: 0.99"),
+        Example("models/digits/deployment.yaml", "policy: progresive", "policy: progressive", at="progresive"),
+        Example(
+            "models/digits/deployment.yaml", "archive: {policy: careful}", 'archive: {version: "1.0.0"}', at="careful}"
+        ),
+        Example("policies/progressive.yaml", "confidence: 99", "confidence: 0.99", at="progressive"),
     ),
+    good=(Example("models/digits/deployment.yaml", "archive: {policy: progressive}", 'archive: {version: "1.0.0"}'),),
 )

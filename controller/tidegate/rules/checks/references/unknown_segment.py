@@ -43,11 +43,13 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/progressive.yaml", "segments: [insiders]", "segments: [internal]"),
+        Example("policies/progressive.yaml", "segments: [insiders]", "segments: [internal]", at="insiders]"),
         Example(
             "policies/progressive.yaml",
             "config_steps: [{name: friends, segments: [friends]}]\nconfidence: 0.99",
             "confidence: 0.99",
+            at="friends]}",
         ),
     ),
+    good=(Example("policies/progressive.yaml", "{name: tenth, weight: 1%,", "{name: insiders, segments: [internal],"),),
 )

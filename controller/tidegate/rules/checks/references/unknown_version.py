@@ -34,8 +34,10 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example("models/digits/deployment.yaml", 'version: "2.0.1"', 'version: "2.0.0"'),
-        Example("models/digits/deployment.yaml", 'archive: {version: "0.9.0"}', 'archive: {version: "1.0.0"}'),
+        Example("models/digits/deployment.yaml", 'version: "2.0.1"', 'version: "2.0.0"', at='"2.0.1"'),
+        Example(
+            "models/digits/deployment.yaml", 'archive: {version: "0.9.0"}', 'archive: {version: "1.0.0"}', at='"0.9.0"'
+        ),
     ),
     good=(Example("models/digits/deployment.yaml", 'version: "1.0.0"', 'version: "2.0.0"'),),
 )

@@ -32,6 +32,13 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     scope="general",
-    bad=(Example("policies/progressive.yaml", "name: canary, weight: 50%", "name: half, weight: 50%"),),
+    bad=(
+        Example(
+            "policies/progressive.yaml",
+            "name: canary, weight: 50%",
+            "name: half, weight: 50%",
+            at="canary, weight: 50%",
+        ),
+    ),
     good=(Example("policies/progressive.yaml", "name: most, weight: 50%", "name: half, weight: 50%"),),
 )

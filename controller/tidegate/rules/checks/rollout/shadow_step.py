@@ -37,11 +37,17 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/progressive.yaml", "name: insiders, shadow: 100%", "name: insiders, segments: [internal]"),
+        Example(
+            "policies/progressive.yaml",
+            "name: insiders, shadow: 100%",
+            "name: insiders, segments: [internal]",
+            at="shadow: 100%",
+        ),
         Example(
             "policies/progressive.yaml",
             "config_steps: [{name: shadow, shadow: 10%}]\nconfidence: 0.99",
             "confidence: 0.99",
+            at="shadow: 10%",
         ),
     ),
     good=(Example("policies/progressive.yaml", "name: insiders, weight: 1%", "name: insiders, segments: [internal]"),),

@@ -42,9 +42,14 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/progressive.yaml", "metric: latency_p95,", "metric: latency_p95_ms,"),
-        Example("policies/progressive.yaml", "metric: groundedness,", "metric: latency_p95_ms,"),
-        Example("policies/progressive.yaml", "watch: [{metric: errors, max: 0.1}]\nstandby: 72h", "standby: 72h"),
+        Example("policies/progressive.yaml", "metric: latency_p95,", "metric: latency_p95_ms,", at="latency_p95,"),
+        Example("policies/progressive.yaml", "metric: groundedness,", "metric: latency_p95_ms,", at="groundedness,"),
+        Example(
+            "policies/progressive.yaml",
+            "watch: [{metric: errors, max: 0.1}]\nstandby: 72h",
+            "standby: 72h",
+            at="errors,",
+        ),
     ),
     good=(Example("policies/progressive.yaml", "metric: latency_p999_ms,", "metric: latency_p95_ms,"),),
 )

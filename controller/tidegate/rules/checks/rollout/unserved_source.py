@@ -36,8 +36,15 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/progressive.yaml", "{metric: hallucination, max: 0.03, source: feedback}", _LIMIT),
-        Example("policies/progressive.yaml", '{metric: revenue, min_ratio: 0.97, source: {prometheus: "q"}}', _LIMIT),
+        Example(
+            "policies/progressive.yaml", "{metric: hallucination, max: 0.03, source: feedback}", _LIMIT, at="feedback}"
+        ),
+        Example(
+            "policies/progressive.yaml",
+            '{metric: revenue, min_ratio: 0.97, source: {prometheus: "q"}}',
+            _LIMIT,
+            at="{prometheus",
+        ),
     ),
     good=(Example("policies/progressive.yaml", "{metric: error_rate, max: 0.03, source: gateway}", _LIMIT),),
 )

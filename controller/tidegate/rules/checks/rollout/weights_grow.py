@@ -41,9 +41,9 @@ RULE = Rule(
     check=check,
     scope="general",
     bad=(
-        Example("policies/progressive.yaml", "weight: 2%", "weight: 50%"),
-        Example("policies/progressive.yaml", "weight: 5%", "weight: 50%"),
-        Example("policies/progressive.yaml", "weight: 0%", "weight: 5%"),
+        Example("policies/progressive.yaml", "weight: 2%", "weight: 50%", at="2%"),
+        Example("policies/progressive.yaml", "weight: 5%", "weight: 50%", at="5%"),
+        Example("policies/progressive.yaml", "weight: 0%", "weight: 5%", at="0%"),
     ),
     good=(Example("policies/progressive.yaml", "weight: 0.5%", "weight: 5%"),),
 )

@@ -10,6 +10,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "duplicate-key",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "replicas: 2\nreplicas: 3", "replicas: 2"),),
+    bad=(Example("models/digits/deployment.yaml", "replicas: 2\nreplicas: 3", "replicas: 2", at="replicas: 3"),),
     good=(Example("models/digits/deployment.yaml", "replicas: 3", "replicas: 2"),),
 )

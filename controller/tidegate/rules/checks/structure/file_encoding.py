@@ -15,6 +15,8 @@ RULE = unreadable(
             "models/digits/model.yaml",
             "summary: Liest handgeschriebene Ziffern f\udcfcr das Archiv.",
             "summary: Reads a handwritten digit from an 8x8 grey image.",
+            at="\udcfcr das Archiv.",
+            mended="summary: Liest handgeschriebene Ziffern für das Archiv.",
         ),
     ),
     good=(

@@ -11,4 +11,5 @@ RULE = unreadable(
     "file-size",
     __doc__,
     bad=(Example("models/digits/configs/default.yaml", "# " + "x" * 1024 * 1024),),
+    good=(Example("models/digits/configs/default.yaml", "{threshold: 0.5} # half", "{threshold: 0.5}"),),
 )

@@ -10,6 +10,14 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "key-type",
     __doc__,
-    bad=(Example("models/digits/versions/2.0.0.yaml", "      1: {accuracy: 0.97}", "      a: {accuracy: 0.97}"),),
+    bad=(
+        Example(
+            "models/digits/versions/2.0.0.yaml",
+            "      1: {accuracy: 0.97}",
+            "      a: {accuracy: 0.97}",
+            at="1: {",
+            mended='      "1": {accuracy: 0.97}',
+        ),
+    ),
     good=(Example("models/digits/versions/2.0.0.yaml", '      "1": {accuracy: 0.97}', "      a: {accuracy: 0.97}"),),
 )

@@ -10,5 +10,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "missing-field",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "", "policy: progressive\n"),),
+    bad=(Example("models/digits/deployment.yaml", "", "policy: progressive\n", at="api: "),),
+    good=(Example("models/digits/deployment.yaml", "", "replicas: 2\n"),),
 )

@@ -11,6 +11,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "odd-number",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "replicas: 02", "replicas: 2"),),
+    bad=(Example("models/digits/deployment.yaml", "replicas: 02", "replicas: 2", at="02"),),
     good=(Example("models/digits/deployment.yaml", "replicas: 20", "replicas: 2"),),
 )

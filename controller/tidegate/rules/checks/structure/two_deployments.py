@@ -16,4 +16,10 @@ RULE = unreadable(
             'api: tidegate/v1\nkind: Deployment\nmodel: digits\nversion: "2.0.0"\npolicy: progressive\n',
         ),
     ),
+    good=(
+        Example(
+            "models/letters/deployments/production.yaml",
+            'api: tidegate/v1\nkind: Deployment\nmodel: letters\nversion: "1.0.0"\npolicy: progressive\n',
+        ),
+    ),
 )

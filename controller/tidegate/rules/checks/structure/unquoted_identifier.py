@@ -11,6 +11,15 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "unquoted-identifier",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "version: 2.0", 'version: "2.0.0"'),),
+    bad=(
+        Example("models/digits/deployment.yaml", "version: 2.0", 'version: "2.0.0"', at="2.0\n"),
+        Example(
+            "models/digits/versions/1.0.0.yaml",
+            "commit: 1048576010485760104857601048576010485760",
+            'commit: "507a3991d874042a92e7581eb6e7cc7074b0c77e"',
+            at="1048576010485760104857601048576010485760",
+            mended='commit: "1048576010485760104857601048576010485760"',
+        ),
+    ),
     good=(Example("models/digits/deployment.yaml", 'version: "1.0.0"', 'version: "2.0.0"'),),
 )

@@ -38,8 +38,8 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     bad=(
-        Example("models/digits/versions/2.0.0.yaml", 'version: "v2"', 'version: "2.0.0"'),
-        Example("models/digits/versions/2.0.0.yaml", 'version: "2.0"', 'version: "2.0.0"'),
+        Example("models/digits/versions/2.0.0.yaml", 'version: "v2"', 'version: "2.0.0"', at='"v2"'),
+        Example("models/digits/versions/2.0.0.yaml", 'version: "2.0"', 'version: "2.0.0"', at='"2.0"'),
     ),
     good=(Example("models/digits/versions/2.0.0.yaml", 'version: "2.0.1+data.7"', 'version: "2.0.0"'),),
 )

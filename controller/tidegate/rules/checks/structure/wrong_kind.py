@@ -12,5 +12,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "wrong-kind",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "kind: Model\n", "kind: Deployment\n"),),
+    bad=(Example("models/digits/deployment.yaml", "kind: Model\n", "kind: Deployment\n", at="Model\n"),),
+    good=(Example("models/digits/deployment.yaml", "kind: Deployment # what runs\n", "kind: Deployment\n"),),
 )

@@ -10,6 +10,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "wrong-type",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", 'replicas: "2"', "replicas: 2"),),
+    bad=(Example("models/digits/deployment.yaml", 'replicas: "2"', "replicas: 2", at='"2"'),),
     good=(Example("models/digits/deployment.yaml", "replicas: 3", "replicas: 2"),),
 )

@@ -11,6 +11,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "wrong-value",
     __doc__,
-    bad=(Example("policies/progressive.yaml", "weight: 5", "weight: 5%"),),
+    bad=(Example("policies/progressive.yaml", "weight: 5", "weight: 5%", at="5,"),),
     good=(Example("policies/progressive.yaml", "weight: 6%", "weight: 5%"),),
 )

@@ -11,6 +11,6 @@ from tidegate.rules.rule import Example, unreadable
 RULE = unreadable(
     "yaml-feature",
     __doc__,
-    bad=(Example("models/digits/deployment.yaml", "replicas: &count 2", "replicas: 2"),),
+    bad=(Example("models/digits/deployment.yaml", "replicas: &count 2", "replicas: 2", at="&count 2"),),
     good=(Example("models/digits/deployment.yaml", "replicas: 2 # a comment is fine", "replicas: 2"),),
 )
