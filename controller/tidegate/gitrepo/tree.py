@@ -40,14 +40,14 @@ def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, byte
         mode, kind, blob_id = head.split()
         if kind == "blob" and mode != "120000" and wanted(path):
             files[path] = blob_id
-    contents = _blobs(git, set(files.values()))
+    contents = blobs(git, set(files.values()))
     return {path: contents[blob_id] for path, blob_id in files.items()}
 
 
 def blob(git: Git, commit: str, path: str) -> bytes | None:
     """The content of one file at `commit`, None when it is not there (or is no regular file)."""
     found = entry(git, commit, path)
-    return _blobs(git, {found[1]})[found[1]] if found else None
+    return blobs(git, {found[1]})[found[1]] if found else None
 
 
 def entry(git: Git, commit: str, path: str) -> tuple[str, str] | None:
@@ -115,8 +115,8 @@ def _split(out: bytes) -> list[str]:
     return [part.decode("utf-8", "surrogateescape") for part in out.split(b"\0") if part]
 
 
-def _blobs(git: Git, ids: set[str]) -> dict[str, bytes]:
-    """All these blobs by one `cat-file --batch`: `<id> <type> <size>\\n<content>\\n` each."""
+def blobs(git: Git, ids: set[str]) -> dict[str, bytes]:
+    """The contents of all these blobs, by one `cat-file --batch`: `<id> <type> <size>\\n<content>\\n` each."""
     if not ids:
         return {}
     out = git.run("cat-file", "--batch", stdin="".join(f"{i}\n" for i in sorted(ids)).encode())

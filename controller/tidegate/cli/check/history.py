@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidegate.cli.check.tree import Tree
-from tidegate.gitrepo.tree import read, resolve
+from tidegate.gitrepo.tree import resolve
 from tidegate.rules.history import Change
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.layout import wanted
@@ -17,10 +17,14 @@ from tidegate.spec.layout import wanted
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """One base commit, below the tree's root. `files`: contents of what Tidegate reads. The rest as in rules.History."""
+    """One base commit, below the tree's root, before anything of it is read.
+
+    `blobs`: by path, the blob id of every regular file that Tidegate reads. The rest is as in rules.history.History:
+    judge.py makes that of it for each model, with the contents that are wanted (`Tree.contents`).
+    """
 
     commit: str
-    files: Mapping[str, bytes]
+    blobs: Mapping[str, str]
     changes: tuple[Change, ...] = ()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shallow: bool = False
@@ -43,8 +47,15 @@ def base_commit(tree: Tree, reference: str | None) -> str | None:
 
 
 def gather(tree: Tree, commit: str) -> Base:
-    """What the base held, and what the tree does to it. Asked only when something must be judged again."""
+    """What the base held, and what the tree does to it. Asked only when something must be judged again.
+
+    `tree.entries` says what there is now: with the ids of the index, or of the files as they lie in the work tree.
+    """
     assert tree.git is not None
-    prefix = tree.prefix
-    found = read(tree.git, commit, lambda path: path.startswith(prefix) and wanted(path.removeprefix(prefix)))
-    return Base(commit, {path.removeprefix(prefix): text for path, text in found.items()})
+    blobs: dict[str, str] = {}
+    for line in tree.git.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+        head, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
+        path = name.removeprefix(tree.prefix)
+        if name.startswith(tree.prefix) and head.startswith("100") and wanted(path):
+            blobs[path] = head.split()[2]
+    return Base(commit, blobs)

@@ -77,8 +77,10 @@ def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[list[Findin
     history = None
     if commit is not None:
         past = gather(tree, commit)
-        before = load(past.files, environment=None)
-        history = History(commit, past.files, before, past.changes, past.former, past.shallow)
+        contents = tree.contents(past.blobs.values())
+        merged = {path: contents[blob] for path, blob in past.blobs.items()}
+        before = load(merged, environment=None)
+        history = History(commit, merged, before, past.changes, past.former, past.shallow)
     files = tree.files
     today = date.today()  # noqa: DTZ011 the calendar of the person who asks
     findings = run(Context(load(files, environment=None), files, history, today=today))

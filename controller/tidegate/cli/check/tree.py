@@ -9,9 +9,18 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha1
 from pathlib import Path
+from typing import NamedTuple
 
 from tidegate.gitrepo.git import Git
+
+
+class Entry(NamedTuple):
+    """One path: git's mode (`100644`, `100755`, `120000` a link, `160000` a submodule) and the id of its blob."""
+
+    mode: str
+    blob: str
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,22 @@ class Tree:
 
         return read_files(self.root)
 
-    def read(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Contents of these files; those that are not there are left out."""
-        return {path: self.files[path] for path in paths if path in self.files}
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """Mode and id of every file that Tidegate reads."""
+        return {path: Entry("100644", blob_id(text)) for path, text in self.files.items()}
+
+    def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The contents of these blobs of the repository, by id. Raises DamagedRepository for one that is missing."""
+        assert self.git is not None
+        from tidegate.gitrepo.tree import blobs
+
+        return blobs(self.git, set(ids))
+
+
+def blob_id(content: bytes) -> str:
+    """The id that git gives to this content, in a repository of SHA-1."""
+    return sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def tree_of(root: Path, staged: bool | None = None) -> Tree:
