@@ -1,29 +1,19 @@
 """What a guardrail's metric is: errors, a latency quantile, invalid outputs, or a score; and its counts in an arm.
 
-Neighbours: rates.py and means.py test what this extracts; guards.py chooses between them.
+Neighbours: spec/metric.py knows the names; rates.py and means.py test what this extracts; guards.py chooses between them.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from tidegate.analysis.latency import slower
 from tidegate.analysis.model import Arm
 from tidegate.analysis.scores import Floats, valid
+from tidegate.spec.metric import Kind, kind_of, unsupported
 from tidegate.spec.policy import Guardrail
 
-_LATENCY = re.compile(r"latency_p(\d{2,4})_ms")
-
-
-class Kind(StrEnum):
-    """How a metric is measured. Errors and latencies come from the gateway; anything else is a score by its name."""
-
-    ERRORS = "errors"
-    LATENCY = "latency"
-    INVALID = "invalid"
-    SCORE = "score"
+__all__ = ["Kind", "Metric", "metric_of", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +46,5 @@ class Metric:
 
 def metric_of(guardrail: Guardrail) -> Metric:
     """The metric of a guardrail. With another source than the gateway, every name is a score's."""
-    name = guardrail.metric
-    if guardrail.source == "gateway":
-        if name == "error_rate":
-            return Metric(Kind.ERRORS, name)
-        if match := _LATENCY.fullmatch(name):
-            return Metric(Kind.LATENCY, name, int(match[1]) / 10 ** len(match[1]))
-    if name == "invalid_output":
-        return Metric(Kind.INVALID, name)
-    return Metric(Kind.SCORE, name)
-
-
-def unsupported(guardrail: Guardrail) -> str | None:
-    """Why this limit cannot be judged on this metric, or None: fewer errors or faster answers are never a breach."""
-    if guardrail.limit_name in ("max_ratio", "min_ratio") and guardrail.limit <= 0:
-        return f"{guardrail.limit_name} must be above 0"
-    if metric_of(guardrail).kind is Kind.SCORE:
-        return None
-    if guardrail.limit_name in ("min", "min_ratio", "max_drop"):
-        return f"{guardrail.metric} has no {guardrail.limit_name}: use max, max_ratio or max_increase"
-    if guardrail.limit_name == "max_increase" and guardrail.limit <= -1:
-        return "max_increase must be above -100%"
-    return None
+    kind, q = kind_of(guardrail)
+    return Metric(kind, guardrail.metric, q)

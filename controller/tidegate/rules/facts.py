@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.spec.declared import DeclaredModel
+from tidegate.spec.model import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Facts:
     """One model folder in short. `policies`: those that its deployments name, for themselves or for a feature.
 
     `replacement`: what its lifecycle names as such, with line and column of the name. `readable`: model.yaml could be read.
+    `traffic`: how many requests its owners expect, where they say.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Facts:
     protocol: str = ""
     state: str = ""
     replacement: tuple[str, int, int] | None = None
+    traffic: Traffic | None = None
 
 
 def facts_of(folder: DeclaredModel) -> Facts:
@@ -48,4 +51,5 @@ def facts_of(folder: DeclaredModel) -> Facts:
         protocol=model.protocol,
         state=model.lifecycle.state,
         replacement=(replacement, *source.at(("lifecycle", "replacement"))) if replacement is not None else None,
+        traffic=model.traffic,
     )

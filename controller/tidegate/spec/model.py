@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tidegate.spec.base import Document, HeaderName, Name, Number, Part, Sha256, Text, Whole
-from tidegate.spec.units import Limit
+from tidegate.spec.units import Limit, Share
 
 
 class Segment(Part):
@@ -28,6 +28,25 @@ class Sticky(Part):
     """One value of this header keeps one release while a rollout runs."""
 
     header: HeaderName
+
+
+class Traffic(Part):
+    """How many requests its owners expect. Nothing is steered by it: the rules and `plan` reckon with it."""
+
+    requests: Annotated[Number, Field(gt=0)]
+    per: Literal["second", "minute", "hour", "day"] = "second"
+    features: dict[Name, Share] = Field(default_factory=dict)
+    segments: dict[Name, Share] = Field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, of the whole model."""
+        return self.requests / {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[self.per]
+
+    def of(self, feature: str | None) -> float | None:
+        """Requests a second of the model's route (None), or of one feature's; None where no share is declared."""
+        share = 1.0 if feature is None else self.features.get(feature)
+        return None if share is None else self.rate * share
 
 
 class Bound(Part):
@@ -98,6 +117,7 @@ class Model(Document):
     features: tuple[Name, ...] = ()
     segments: dict[Name, Segment] = Field(default_factory=dict)
     sticky: Sticky | None = None
+    traffic: Traffic | None = None
     acceptance: Acceptance = Acceptance()
     card: Card = Card()
     lifecycle: Lifecycle = Lifecycle()

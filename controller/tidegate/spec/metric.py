@@ -1,0 +1,46 @@
+"""What a guardrail's metric is by its name and source: errors, a latency quantile, invalid outputs, or a score. Light.
+
+Neighbours: samples.py reckons with it, rules/ judge by it, analysis/metrics.py adds how it is counted.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from tidegate.spec.policy import Guardrail
+
+_LATENCY = re.compile(r"latency_p(\d{2,4})_ms")
+
+
+class Kind(StrEnum):
+    """How a metric is measured. Errors and latencies come from the gateway; anything else is a score by its name."""
+
+    ERRORS = "errors"
+    LATENCY = "latency"
+    INVALID = "invalid"
+    SCORE = "score"
+
+
+def kind_of(guardrail: Guardrail) -> tuple[Kind, float]:
+    """The kind, and a latency's quantile in (0, 1) (0 for the others). Elsewhere than in the gateway, all are scores."""
+    name = guardrail.metric
+    if guardrail.source == "gateway":
+        if name == "error_rate":
+            return Kind.ERRORS, 0.0
+        if match := _LATENCY.fullmatch(name):
+            return Kind.LATENCY, int(match[1]) / 10 ** len(match[1])
+    return (Kind.INVALID if name == "invalid_output" else Kind.SCORE), 0.0
+
+
+def unsupported(guardrail: Guardrail) -> str | None:
+    """Why this limit cannot be judged on this metric, or None: fewer errors or faster answers are never a breach."""
+    if guardrail.limit_name in ("max_ratio", "min_ratio") and guardrail.limit <= 0:
+        return f"{guardrail.limit_name} must be above 0"
+    if kind_of(guardrail)[0] is Kind.SCORE:
+        return None
+    if guardrail.limit_name in ("min", "min_ratio", "max_drop"):
+        return f"{guardrail.metric} has no {guardrail.limit_name}: use max, max_ratio or max_increase"
+    if guardrail.limit_name == "max_increase" and guardrail.limit <= -1:
+        return "max_increase must be above -100%"
+    return None
