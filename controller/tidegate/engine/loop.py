@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from tidegate.analysis.model import Batch
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Need
 from tidegate.engine.hints import Hint, Hints
+from tidegate.engine.journaling import Journaling
 from tidegate.engine.needs import Needs
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot, Source
@@ -24,8 +23,7 @@ from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.rollout.machine import advance, fulfilled
-from tidegate.rollout.serial import to_doc
-from tidegate.rollout.state import Event, EventKind, Readiness, RouteState, Seen
+from tidegate.rollout.state import Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
 from tidegate.spec.model import Model
@@ -38,12 +36,9 @@ FIRST_RETRY = 0.25
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
-SAVE_EVERY = 30.0
 ROTATE_EVERY = 100  # passes
 FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
-FORWARD = frozenset({EventKind.STEP, EventKind.PROMOTED})
-"""Events by which a candidate gets more traffic than it had."""
 
 
 class Controller:
@@ -90,16 +85,10 @@ class Controller:
         self._rng = rng
         self._next_fetch = 0.0
         self._next_observe = 0.0
-        self._next_save = 0.0
         self._awake_since = now()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
-        self._unsaved_events: list[Event] = []
-        self._unsaved_routes: set[str] = set(routes.states)
-        self._dropped: set[str] = set()
-        # Moves forward of this pass, each with the state before it and its evidence; and evidence that is to be taken in anew.
-        self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], tuple[Event, ...]]] = {}
-        self._unused: dict[str, tuple[Batch, ...]] = {}
+        self._journaling = Journaling(journal, routes.states)
 
     # -- one pass --------------------------------------------------------------------------------------------------
 
@@ -187,7 +176,7 @@ class Controller:
         state = self.routes.states.get(outcome.route)
         if state is not None:
             self.routes.states[outcome.route] = fulfilled(state, outcome.duty)
-            self._unsaved_routes.add(outcome.route)
+            self._journaling.changed(outcome.route)
 
     def _note(self, key: str, error: TidegateError | None) -> None:
         """Keep what is wrong for the status; say it in the log once, and when it is over."""
@@ -266,15 +255,15 @@ class Controller:
         why = self.fleet.why()
         if self.snapshot.commit is not None:
             new = self.routes.begin(self.snapshot, self._remembered or Remembered())
-            self._unsaved_routes.update(new)
+            self._journaling.changed(*new)
             self._note_lost()
         wishes = self.routes.wishes(self.snapshot)
         now = self._now()
         models = self.snapshot.models()
         absorbed = False
-        self._forward.clear()
+        self._journaling.begin()
         for route, state in list(self.routes.states.items()):
-            batches = self._unused.pop(route, ()) + self.evidence.closed(route)
+            batches = self._journaling.unused(route) + self.evidence.closed(route)
             absorbed = absorbed or bool(batches)
             seen = Seen(
                 desired=wishes[route],
@@ -294,19 +283,14 @@ class Controller:
                 self.traffic.setdefault(route, traffic(state, self.readiness))
                 continue
             self._note(f"state of {route}", None)
-            if step.state != state:
-                self.routes.states[route] = step.state
-                self._unsaved_routes.add(route)
-            forward = any(event.kind in FORWARD for event in step.events)
-            if forward:
-                self._forward[route] = (state, batches, step.events)
+            self.routes.states[route] = step.state
+            forward = self._journaling.decided(route, state, batches, step)
             for event in () if forward and "journal" in self.problems else step.events:
                 log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
-            self._unsaved_events.extend(step.events)
             self.traffic[route] = traffic(step.state, self.readiness)
             self.evidence.follow(step.state, self.traffic[route], random=_random(models, route))
         for route in self.routes.end(self.snapshot):
-            self._dropped.add(route)
+            self._journaling.dropped(route)
             self._end(route)
         return absorbed
 
@@ -329,40 +313,18 @@ class Controller:
 
     def _save(self, absorbed: bool) -> bool:
         """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""
-        now = self._now()
-        if not (absorbed or self._unsaved_events or self._unsaved_routes or self._dropped or now >= self._next_save):
-            return True
         try:
-            with self.journal.transaction() as transaction:
-                for route in self._unsaved_routes & set(self.routes.states):
-                    transaction.put_state(route, to_doc(self.routes.states[route]))
-                for route in self._dropped:
-                    transaction.drop_state(route)
-                transaction.add_events(event_doc(event) for event in self._unsaved_events)
-                for event in self._unsaved_events:
-                    found = self.routes.states.get(event.route)
-                    if found is not None and found.candidate is not None and found.candidate.verdict is not None:
-                        transaction.add_verdict(event.route, verdict_of(found))
-                transaction.put_cursor("record", self.evidence.to_doc())
+            self.events += self._journaling.save(
+                self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed
+            )
         except TidegateError as error:
             self._note("journal", error)
-            self._put_back()
+            for route, state in self._journaling.put_back().items():
+                self.routes.states[route] = state
+                self.traffic[route] = traffic(state, self.readiness)
             return False
         self._note("journal", None)
-        self._unsaved_routes.clear()
-        self.events += len(self._unsaved_events)
-        self._unsaved_events.clear()
-        self._dropped.clear()
-        self._next_save = now + SAVE_EVERY
         return True
-
-    def _put_back(self) -> None:
-        """Nobody gets more by a step that is not on disk: it is taken anew, with the same evidence, once it can be written."""
-        for route, (state, batches, events) in self._forward.items():
-            self.routes.states[route] = state
-            self._unused[route] = batches
-            self.traffic[route] = traffic(state, self.readiness)
-            self._unsaved_events = [event for event in self._unsaved_events if event not in events]
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
@@ -414,27 +376,3 @@ def _random(models: Mapping[str, Model], route: str) -> bool:
     """Whether requests of this route are split by chance; unknown counts as not."""
     model = models.get(split_route(route)[0])
     return model is not None and model.sticky is None
-
-
-def event_doc(event: Event) -> dict[str, Any]:
-    """An event as the journal keeps it."""
-    return {
-        "at": event.at,
-        "route": event.route,
-        "kind": event.kind.value,
-        "release": event.release,
-        "version": event.version,
-        "phase": event.phase,
-        "step": event.step,
-        "weights": dict(event.weights),
-        "reason": event.reason,
-        "commit": event.commit,
-    }
-
-
-def verdict_of(state: RouteState) -> dict[str, Any]:
-    """The present verdict on a route's candidate, as the journal keeps it."""
-    from tidegate.engine.summary import verdict_doc
-
-    assert state.candidate is not None
-    return {"release": state.candidate.release.id, **(verdict_doc(state.candidate.verdict) or {})}

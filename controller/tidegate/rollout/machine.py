@@ -31,4 +31,6 @@ def advance(state: RouteState, seen: Seen, now: float) -> Advance:
     for concern in _OF_THE_CANDIDATE:
         if turn.state.candidate is not None:
             concern(turn)
-    return Advance(turn.state, tuple(turn.events))
+    if turn.state.candidate is not None:
+        turn.keep_verdict(turn.candidate)
+    return Advance(turn.state, tuple(turn.events), tuple(turn.verdicts.items()))

@@ -233,7 +233,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The next state and what happened on the way to it."""
+    """The next state and what happened on the way to it. `verdicts`: by short release id, what this pass went by."""
 
     state: RouteState
     events: tuple[Event, ...] = ()
+    verdicts: tuple[tuple[str, Verdict], ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tidegate.analysis.model import Verdict
 from tidegate.rollout.state import Candidate, Event, EventKind, Hold, Phase, Readiness, RouteState, Seen
 from tidegate.rollout.steps import present
 from tidegate.rollout.table import check
@@ -24,6 +25,7 @@ class Turn:
         self.seen = seen
         self.now = now
         self.events: list[Event] = []
+        self.verdicts: dict[str, Verdict] = {}
 
     @property
     def candidate(self) -> Candidate:
@@ -62,9 +64,15 @@ class Turn:
     def end(self, phase: Phase, **changes: Any) -> Candidate:
         """Take the candidate to its end and out of the state, with `changes` to the state; returns it as it was."""
         ended = self.candidate
+        self.keep_verdict(ended)
         check(self.state.route, ended.phase, phase)
         self.set(candidate=None, **changes)
         return ended
+
+    def keep_verdict(self, candidate: Candidate) -> None:
+        """Remember the verdict that this pass went by: the candidate itself may have left the state by its end."""
+        if candidate.verdict is not None:
+            self.verdicts[candidate.release.id] = candidate.verdict
 
     def tell(
         self, kind: EventKind, release: Release, reason: str, *, phase: Phase | None = None, of: Candidate | None = None

@@ -1,0 +1,121 @@
+"""What a pass decided, made durable in one transaction: states, events, verdicts, and how far the record was read.
+
+Where the journal cannot be written, nobody gets more than before: moves forward are put back and taken anew later.
+Neighbours: loop.py decides and acts, journal/ writes. STYLE habit 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tidegate.analysis.model import Batch
+from tidegate.engine.summary import verdict_doc
+from tidegate.journal.journal import Journal
+from tidegate.rollout.serial import to_doc
+from tidegate.rollout.state import Advance, Event, EventKind, RouteState
+
+SAVE_EVERY = 30.0
+FORWARD = frozenset({EventKind.STEP, EventKind.PROMOTED})
+"""Events by which a candidate gets more traffic than it had."""
+
+
+class Journaling:
+    """What is decided and not yet on disk. Called by the loop alone."""
+
+    def __init__(self, journal: Journal, routes: Iterable[str]) -> None:
+        self._journal = journal
+        self._events: list[Event] = []
+        self._verdicts: list[tuple[str, dict[str, Any]]] = []
+        self._changed: set[str] = set(routes)
+        self._dropped: set[str] = set()
+        # Moves forward of this pass, each with the state before it, its evidence and its verdicts.
+        self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], Advance]] = {}
+        self._unused: dict[str, tuple[Batch, ...]] = {}
+        self._next = 0.0
+
+    def begin(self) -> None:
+        """A pass decides: what moved forward in the one before is on disk."""
+        self._forward.clear()
+
+    def changed(self, *routes: str) -> None:
+        """These routes have another state."""
+        self._changed.update(routes)
+
+    def dropped(self, route: str) -> None:
+        """The route is no more."""
+        self._dropped.add(route)
+
+    def unused(self, route: str) -> tuple[Batch, ...]:
+        """Evidence of this route that was put back, to be taken in anew."""
+        return self._unused.pop(route, ())
+
+    def decided(self, route: str, before: RouteState, batches: tuple[Batch, ...], step: Advance) -> bool:
+        """Take in one route's decision. True when it gives a candidate more traffic than it had."""
+        if step.state != before:
+            self._changed.add(route)
+        self._events.extend(step.events)
+        if step.events:
+            self._verdicts += verdict_docs(route, step)
+        forward = any(event.kind in FORWARD for event in step.events)
+        if forward:
+            self._forward[route] = (before, batches, step)
+        return forward
+
+    def save(
+        self, states: Mapping[str, RouteState], cursor: Callable[[], Mapping[str, Any]], now: float, *, absorbed: bool
+    ) -> int:
+        """Write down what changed; returns how many events went with it. `absorbed`: evidence was taken in.
+
+        Raises what the journal raises; then nothing is written, and all of it is still to be saved.
+        """
+        if not (absorbed or self._events or self._changed or self._dropped or now >= self._next):
+            return 0
+        with self._journal.transaction() as transaction:
+            for route in self._changed & set(states):
+                transaction.put_state(route, to_doc(states[route]))
+            for route in self._dropped:
+                transaction.drop_state(route)
+            transaction.add_events(event_doc(event) for event in self._events)
+            for route, doc in self._verdicts:
+                transaction.add_verdict(route, doc)
+            transaction.put_cursor("record", cursor())
+        told = len(self._events)
+        self._changed.clear()
+        self._events.clear()
+        self._verdicts.clear()
+        self._dropped.clear()
+        self._next = now + SAVE_EVERY
+        return told
+
+    def put_back(self) -> dict[str, RouteState]:
+        """The states before the moves forward of this pass: they are taken anew, with the same evidence, once written."""
+        before = {}
+        for route, (state, batches, step) in self._forward.items():
+            before[route] = state
+            self._unused[route] = batches
+            self._events = [event for event in self._events if event not in step.events]
+            gone = verdict_docs(route, step)
+            self._verdicts = [kept for kept in self._verdicts if kept not in gone]
+        return before
+
+
+def event_doc(event: Event) -> dict[str, Any]:
+    """An event as the journal keeps it."""
+    return {
+        "at": event.at,
+        "route": event.route,
+        "kind": event.kind.value,
+        "release": event.release,
+        "version": event.version,
+        "phase": event.phase,
+        "step": event.step,
+        "weights": dict(event.weights),
+        "reason": event.reason,
+        "commit": event.commit,
+    }
+
+
+def verdict_docs(route: str, step: Advance) -> list[tuple[str, dict[str, Any]]]:
+    """The verdicts that a decision went by, as the journal keeps them; also that on a release which has just ended."""
+    return [(route, {"release": release, **(verdict_doc(said) or {})}) for release, said in step.verdicts]
