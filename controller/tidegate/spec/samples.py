@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from tidegate.spec.metric import Kind, kind_of, unsupported
-from tidegate.spec.policy import Guardrail
+from tidegate.spec.policy import Guardrail, PolicyFields
 
 SPREAD = 3.0
 """p95 over p50 of a latency that nothing is known about, taken as lognormal."""
+NEGLIGIBLE = 0.001
+"""An event rate shown to be below this excludes any ratio margin (analysis/rates.py)."""
 LARGEST = 1000.0
 """An effect beyond which nobody asks how large it is."""
 
@@ -34,6 +36,33 @@ def rates_information(p_c: float, p_b: float, ratio: float, per_candidate: float
     if events <= 0:
         return 0.0
     return events * bernoulli_kl(p_c / events, ratio / (ratio + per_candidate))
+
+
+def low_is_bad(guardrail: Guardrail) -> bool:
+    """Whether the metric is one that should be high."""
+    return guardrail.limit_name in ("min", "min_ratio", "max_drop")
+
+
+def assumed_baseline(guardrail: Guardrail) -> float:
+    """What stable is taken to be where nobody has said: 1 % errors, 100 ms, a score of 0.9, or of 0.1 where low is good.
+
+    With an absolute limit it does not matter: the limit itself, so that effects are told in multiples of it.
+    """
+    if not guardrail.relative:
+        return guardrail.limit
+    kind, _ = kind_of(guardrail)
+    if kind is Kind.LATENCY:
+        return 100.0
+    if kind is Kind.ERRORS:
+        return 0.01
+    return 0.9 if low_is_bad(guardrail) else 0.1
+
+
+def alphas(policy: PolicyFields) -> tuple[float, ...]:
+    """By guardrail, the part of alpha that it has in the joint decision; 0 for an immediate one, which is no test."""
+    weights = [0.0 if g.immediate else 1.0 if g.weight is None else max(g.weight, 0.0) for g in policy.guardrails]
+    total = sum(weights)
+    return tuple((1 - policy.confidence) * weight / total if total else 0.0 for weight in weights)
 
 
 def nats_needed(alpha: float) -> float:
@@ -94,7 +123,7 @@ def detectable(
 
     None: not even one LARGEST times (or, where low is bad, as many times smaller) would be found.
     """
-    worse_is_low = guardrail.limit_name in ("min", "min_ratio", "max_drop")
+    worse_is_low = low_is_bad(guardrail)
     needed = nats_needed(alpha)
 
     def found(size: float) -> bool:
@@ -110,37 +139,46 @@ def detectable(
     return 1 / high if worse_is_low else high
 
 
-def promotion_samples(guardrail: Guardrail, baseline: float, alpha: float, share: float) -> int | None:
-    """Candidate requests after which a candidate as good as stable has excluded the margin, at the median.
+def promotion_information(guardrail: Guardrail, baseline: float, share: float) -> float:
+    """Nats per candidate request that exclude the margin, when the candidate is as good as stable. 0: none ever does.
 
-    None: without a margin, or when it cannot be excluded by a candidate that is merely as good. A ratio of next to no
-    errors is excluded by showing fewer than one in a thousand (analysis/rates.py, NEGLIGIBLE), whichever is sooner.
+    Arguments as in `information`; with all of the traffic it is held against stable's record. A ratio of next to no
+    errors is excluded by showing fewer than one in a thousand, whichever is sooner (analysis/rates.py, NEGLIGIBLE).
     """
-    if guardrail.margin is None or unsupported(guardrail):
-        return None
+    if guardrail.margin is None or unsupported(guardrail) or not 0 < share <= 1:
+        return 0.0
     kind, q = kind_of(guardrail)
-    per_candidate = (1 - share) / share if 0 < share < 1 else 0.0
+    per_candidate = (1 - share) / share
     margin = guardrail.margin + (guardrail.limit_name == "max_increase")
+    beside = guardrail.relative and per_candidate > 0
     if kind is Kind.SCORE:
-        return decisions(_of_scores(guardrail, baseline, 1.0, per_candidate, limit=guardrail.margin, side=-1), alpha)
+        return _of_scores(guardrail, baseline, 1.0, per_candidate, limit=guardrail.margin, side=-1)
     if kind is Kind.LATENCY:
         tail = 1 - q
         stretch = margin if guardrail.relative else margin / baseline
         quick = _tail_after(tail, 1 / stretch, SPREAD)
         if quick >= tail:
-            return None
-        if guardrail.relative:
-            return decisions(rates_information(quick, tail, 1.0, per_candidate) if per_candidate else 0.0, alpha)
-        return decisions(bernoulli_kl(quick, tail), alpha)
+            return 0.0
+        return rates_information(quick, tail, 1.0, per_candidate) if beside else bernoulli_kl(quick, tail)
     if not guardrail.relative:
-        return decisions(bernoulli_kl(baseline, margin) if baseline < margin else 0.0, alpha)
-    between = rates_information(baseline, baseline, margin, per_candidate) if margin > 1 and per_candidate else 0.0
-    negligible = bernoulli_kl(baseline, NEGLIGIBLE) if baseline < NEGLIGIBLE else 0.0
-    return decisions(max(between, negligible), alpha)
+        return bernoulli_kl(baseline, margin) if baseline < margin else 0.0
+    between = 0.0
+    if margin > 1:
+        bound = min(margin * baseline, 1.0)
+        between = rates_information(baseline, baseline, margin, per_candidate) if beside else _kl(baseline, bound)
+    return max(between, bernoulli_kl(baseline, NEGLIGIBLE) if baseline < NEGLIGIBLE else 0.0)
 
 
-NEGLIGIBLE = 0.001
-"""As in analysis/rates.py: an event rate shown to be below this excludes any ratio margin."""
+def promotion_samples(guardrail: Guardrail, baseline: float, alpha: float, share: float) -> int | None:
+    """Candidate requests after which a candidate as good as stable has excluded the margin, at the median.
+
+    None: there is no margin, or it can never be excluded by one that is merely as good.
+    """
+    return decisions(promotion_information(guardrail, baseline, share), alpha)
+
+
+def _kl(p: float, q: float) -> float:
+    return bernoulli_kl(p, q) if q > 0 else 0.0
 
 
 def _of_scores(
@@ -159,7 +197,7 @@ def _of_scores(
         "max_ratio": bound * baseline, "min_ratio": bound * baseline,
         "max_increase": baseline + bound, "max_drop": baseline - bound,
     }.get(name, bound)  # fmt: skip
-    gap = side * ((allowed - seen) if name in ("min_ratio", "max_drop", "min") else (seen - allowed))
+    gap = side * ((allowed - seen) if low_is_bad(guardrail) else (seen - allowed))
     if gap <= 0:
         return 0.0
     variance = seen * (1 - seen)

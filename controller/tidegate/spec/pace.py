@@ -1,0 +1,67 @@
+"""How fast a rollout goes at a declared traffic: for each step, the time it takes and the candidate requests it sees.
+
+Neighbours: model.py declares the traffic, policy.py the steps; rules/ warn by this, rollout/plan.py tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tidegate.spec.model import Traffic
+from tidegate.spec.policy import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """One step at a traffic. `parts`: (the candidate's share, its requests a second) of each part of the traffic.
+
+    `rate`: candidate requests a second, of all parts. `seconds`: how long the step takes, at least its `for`.
+    """
+
+    step: Step
+    parts: tuple[tuple[float, float], ...]
+
+    @property
+    def rate(self) -> float:
+        """Candidate requests a second."""
+        return sum(rate for _, rate in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """The time of the step, or until its requests have come; infinite where none ever come."""
+        least = max(1, self.step.min_requests)
+        return max(self.step.duration, least / self.rate) if self.rate > 0 else float("inf")
+
+    @property
+    def waits(self) -> bool:
+        """Whether its requests take longer than its time."""
+        return self.seconds > self.step.duration + 1e-9
+
+    def exposures(self) -> Iterator[tuple[float, float]]:
+        """(share, candidate requests until the step is over) of each part."""
+        return ((share, rate * self.seconds) for share, rate in self.parts)
+
+
+def paces(steps: Iterable[Step], traffic: Traffic, feature: str | None = None) -> list[Pace | None] | None:
+    """Each step at this traffic; None for one that names a segment of undeclared share, or that mirrors.
+
+    None altogether where the route's own traffic is not declared. The shares of segments hold for every route.
+    """
+    rate = traffic.of(feature)
+    return None if rate is None else [_pace(step, rate, traffic) for step in steps]
+
+
+def shares(step: Step) -> tuple[float, float]:
+    """The candidate's share of the segments that a step names, and of everybody else; in [0, 1]."""
+    top = 1.0 - (step.holdback or 0.0)
+    return top if step.segments else 0.0, min(step.weight or 0.0, top)
+
+
+def _pace(step: Step, rate: float, traffic: Traffic) -> Pace | None:
+    if step.shadow is not None or any(segment not in traffic.segments for segment in step.segments):
+        return None
+    theirs, rest = shares(step)
+    inside = min(sum(traffic.segments[segment] for segment in step.segments), 1.0)
+    parts = ((theirs, rate * inside * theirs), (rest, rate * (1 - inside) * rest))
+    return Pace(step, tuple((share, requests) for share, requests in parts if requests > 0))
