@@ -30,6 +30,8 @@ try:
 except ImportError:  # PyYAML without libyaml: ten times slower, the same events
     from tidegate.spec.pure import PureParser as _Parser  # type: ignore[assignment]  # the same get_event()
 
+Parser: Final[Any] = _Parser
+"""Gives a text's events one by one (`get_event`), with marks that count characters. libyaml's where it is there."""
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 64
 IDENTIFIERS: Final = frozenset({"version", "sha256", "set_sha256", "commit", "image", "config", "digest"})
@@ -251,7 +253,7 @@ def parse(text: bytes, path: str) -> Source:
         return _hopeless(path, *position(text, error.start), "file-encoding", message, "save the file as UTF-8")
     problems: list[Problem] = []
     try:
-        return _document(_Builder(path, _Parser(decoded).get_event, problems))
+        return _document(_Builder(path, Parser(decoded).get_event, problems))
     except yaml.YAMLError as error:
         line, column, message, fix = explain(error, decoded)
         problems.append(Problem(path, line, column, "yaml-syntax", message, fix))
