@@ -1,6 +1,6 @@
 """What was merged before, and what this change does to it: given to the history rules, read by nobody here.
 
-Neighbours: cli/validate.py has git say it (`--no-renames -z`), context.py hands it to the rules.
+Neighbours: cli/check/history.py has git say it (never by file names that a hook hands over), context.py hands it to the rules.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tidegate.rules.facts import Facts
 from tidegate.spec.declared import Declared
 
 
@@ -16,13 +17,16 @@ from tidegate.spec.declared import Declared
 class Change:
     """One path, relative to the root. `status`: added, modified, deleted, or its type (file, link, submodule) changed.
 
-    `before` and `after` are git's modes, `000000` where there is none. A rename is a delete and an add.
+    `before` and `after` are git's modes, `000000` where there is none. A rename is a delete and an add; then `renamed` of
+    what was deleted is the path where most of its content stands now. `blob`: git's id of what there is now, or ''.
     """
 
     path: str
     status: Literal["A", "M", "D", "T"]
     before: str = "100644"
     after: str = "100644"
+    blob: str = ""
+    renamed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class History:
 
     `former`: by path, the blob ids that this path has had in the base's history, '' for a time without it after it had
     been there; only of the paths that this change touches, and only as deep as the clone goes (`shallow`).
+
+    `undone`: paths that a revert of merged commits has set back to what they were before these commits. `ahead`: paths
+    that the base's branch has gained since. `gone`: the models whose folders this change takes away, as they were.
     """
 
     commit: str
@@ -39,3 +46,6 @@ class History:
     changes: tuple[Change, ...] = ()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shallow: bool = False
+    undone: frozenset[str] = frozenset()
+    ahead: frozenset[str] = frozenset()
+    gone: Mapping[str, Facts] = field(default_factory=dict)

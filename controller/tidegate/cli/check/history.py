@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tidegate.cli.check.tree import Tree
 from tidegate.gitrepo.tree import resolve
+from tidegate.rules.facts import Facts
 from tidegate.rules.history import Change
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.layout import wanted
@@ -28,12 +29,35 @@ class Base:
     changes: tuple[Change, ...] = ()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shallow: bool = False
+    undone: frozenset[str] = frozenset()
+    ahead: frozenset[str] = frozenset()
+    gone: Mapping[str, Facts] = field(default_factory=dict)
 
 
-def base_commit(tree: Tree, reference: str | None) -> str | None:
-    """The id of the commit to compare with; None when there is nothing to compare with. Asked on every run: cheap.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is compared with what, as git says now: all that `gather` depends on besides the tree.
 
-    What `gather` says may depend on this commit, on the tree, and on how deep the clone goes, and on nothing else.
+    `commit`: the base itself, mostly a merge base. `tip`: where its branch stands by now. `heads`: HEAD, and what is being
+    merged into it. `reverting`: the commit that a `git revert` under way undoes. `shallow`: history is cut off somewhere.
+    """
+
+    commit: str
+    tip: str
+    heads: tuple[str, ...] = ()
+    reverting: str | None = None
+    shallow: bool = False
+
+    @property
+    def key(self) -> str:
+        """One word for all of it: two runs with the same key and the same tree are told the same."""
+        return " ".join((self.commit, self.tip, *self.heads, self.reverting or "", str(self.shallow)))
+
+
+def base_commit(tree: Tree, reference: str | None) -> Asked | None:
+    """What to compare with; None when there is nothing to compare with. Asked on every run: cheap.
+
+    What `gather` says depends on this (`Asked.key`) and on the tree, and on nothing else.
     """
     if reference is None:
         return None
@@ -43,19 +67,19 @@ def base_commit(tree: Tree, reference: str | None) -> str | None:
     if commit is None:
         fix = "fetch it, or name a branch, tag or commit that is here"
         raise NeedsPerson("there is no such commit", where=reference, fix=fix)
-    return commit
+    return Asked(commit, commit)
 
 
-def gather(tree: Tree, commit: str) -> Base:
+def gather(tree: Tree, asked: Asked) -> Base:
     """What the base held, and what the tree does to it. Asked only when something must be judged again.
 
     `tree.entries` says what there is now: with the ids of the index, or of the files as they lie in the work tree.
     """
     assert tree.git is not None
     blobs: dict[str, str] = {}
-    for line in tree.git.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+    for line in tree.git.run("ls-tree", "-r", "-z", "--full-tree", asked.commit).split(b"\0"):
         head, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
         path = name.removeprefix(tree.prefix)
         if name.startswith(tree.prefix) and head.startswith("100") and wanted(path):
             blobs[path] = head.split()[2]
-    return Base(commit, blobs)
+    return Base(asked.commit, blobs)

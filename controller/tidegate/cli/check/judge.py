@@ -73,14 +73,16 @@ def _roots(paths: Sequence[Path]) -> dict[Path, list[Path]]:
 
 def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[list[Finding], dict[str, bytes]]:
     """Findings and files below the wanted paths, with paths as the caller sees them."""
-    commit = base_commit(tree, base)
+    asked = base_commit(tree, base)
     history = None
-    if commit is not None:
-        past = gather(tree, commit)
+    if asked is not None:
+        past = gather(tree, asked)
         contents = tree.contents(past.blobs.values())
         merged = {path: contents[blob] for path, blob in past.blobs.items()}
         before = load(merged, environment=None)
-        history = History(commit, merged, before, past.changes, past.former, past.shallow)
+        history = History(
+            past.commit, merged, before, past.changes, past.former, past.shallow, past.undone, past.ahead, past.gone
+        )
     files = tree.files
     today = date.today()  # noqa: DTZ011 the calendar of the person who asks
     findings = run(Context(load(files, environment=None), files, history, today=today))
