@@ -12,7 +12,7 @@ from dataclasses import replace
 from tidegate.rules.context import Context, facts
 from tidegate.rules.finding import Finding
 from tidegate.rules.registry import RULES
-from tidegate.rules.rule import Rule
+from tidegate.rules.rule import Rule, Severity
 from tidegate.spec.declared import Declared
 
 
@@ -71,7 +71,7 @@ def _beside(declared: Declared, *, own: bool) -> Declared:
     return replace(declared, models={}, problems=problems)
 
 
-def _chosen(declared: Declared) -> Iterator[tuple[Rule, str]]:
+def _chosen(declared: Declared) -> Iterator[tuple[Rule, Severity]]:
     """Every rule that is on, with its severity."""
     governance = declared.governance
     chosen = governance.value.rules if governance is not None else {}
@@ -81,6 +81,6 @@ def _chosen(declared: Declared) -> Iterator[tuple[Rule, str]]:
             yield rule, severity
 
 
-def _tuned(findings: Iterable[Finding], severity: str) -> Iterator[Finding]:
+def _tuned(findings: Iterable[Finding], severity: Severity) -> Iterator[Finding]:
     for finding in findings:
         yield finding if finding.severity == severity else replace(finding, severity=severity)
