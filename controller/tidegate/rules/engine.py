@@ -6,13 +6,14 @@ models' folders, or what belongs to no model: the findings of all parts together
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tidegate.rules.context import Context, facts
 from tidegate.rules.finding import Finding
 from tidegate.rules.registry import RULES
 from tidegate.rules.rule import Rule, Severity
+from tidegate.rules.suppress import RULE_ID, Excuse, Sifted, apply, excuses_of
 from tidegate.spec.declared import Declared
 
 
@@ -21,9 +22,30 @@ def run(context: Context) -> list[Finding]:
 
     The context is all there is to judge: every model, and every file beside them.
     """
+    return list(sift(context).kept)
+
+
+def sift(context: Context) -> Sifted:
+    """The same, and with them what comments in the files silence."""
     if not context.facts:
         context = replace(context, facts=facts(context.declared))
-    return sorted([*_models(context), *_general(context)])
+    found = [*_models(context), *_general(context)]
+    return settle(found, excuses_of(context.files), context.declared, complete=context.today is not None)
+
+
+def settle(
+    findings: Iterable[Finding], notes: Mapping[str, Sequence[Excuse]], declared: Declared, *, complete: bool
+) -> Sifted:
+    """The findings of all parts, once the comments of all files (`notes`) have had their say: they are sifted together,
+    since a comment in one part may answer a finding of another. `declared` needs to hold the governance only."""
+    sifted = apply(findings, notes, complete=complete)
+    severity = next((chosen for rule, chosen in _chosen(declared) if rule.id == RULE_ID), None)
+    kept = tuple(
+        finding if finding.rule != RULE_ID or severity is None else replace(finding, severity=severity)
+        for finding in sifted.kept
+        if finding.rule != RULE_ID or severity is not None
+    )
+    return replace(sifted, kept=kept)
 
 
 def run_models(context: Context) -> list[Finding]:

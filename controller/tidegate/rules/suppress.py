@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal
 
@@ -64,6 +64,22 @@ class Sifted:
 
     kept: tuple[Finding, ...]
     silenced: tuple[Silenced, ...] = ()
+
+    def findings(self) -> Iterator[Finding]:
+        """All of them."""
+        yield from self.kept
+        yield from (one.finding for one in self.silenced)
+
+    def moved(self, names: Mapping[str, str]) -> Sifted:
+        """Those whose path is in `names`, under the name that stands there."""
+        return Sifted(
+            tuple(replace(one, path=names[one.path]) for one in self.kept if one.path in names),
+            tuple(
+                replace(one, finding=replace(one.finding, path=names[one.finding.path]))
+                for one in self.silenced
+                if one.finding.path in names
+            ),
+        )
 
 
 def excuses(text: bytes) -> tuple[Excuse, ...]:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from tidegate.cli.check.history import base_commit, gather
 from tidegate.cli.check.tree import Tree, tree_of
 from tidegate.rules.context import Context
-from tidegate.rules.engine import run
+from tidegate.rules.engine import sift
 from tidegate.rules.finding import Finding
 from tidegate.rules.history import History
+from tidegate.rules.suppress import Sifted, Silenced
 from tidegate.rules.worktree import find_root, is_root
 from tidegate.spec.declared import load
 from tidegate.spec.errors import NeedsPerson
@@ -27,6 +28,7 @@ class Judged:
     """What was found below the paths that the caller named, in order. `files`: how many were judged there.
 
     Paths of findings and `sources` are as the caller sees them: from the working directory, else from the root.
+    `silenced`: what was found there too, and a comment in the file says why it is not told.
     `sources` reads a content when it is asked for: whoever prints takes no more than what the findings point at.
     """
 
@@ -34,6 +36,7 @@ class Judged:
     files: int
     sources: Mapping[str, bytes]
     roots: tuple[Path, ...]
+    silenced: tuple[Silenced, ...] = ()
 
 
 def judge(
@@ -46,14 +49,16 @@ def judge(
     """
     del cache  # nothing is kept from one run to the next yet
     findings: list[Finding] = []
+    silenced: list[Silenced] = []
     sources: dict[str, bytes] = {}
     roots = _roots(paths)
     with _uncollected():
         for root, below in roots.items():
             found, files = _judge(tree_of(root, staged), below, base)
-            findings += found
+            findings += found.kept
+            silenced += found.silenced
             sources |= files
-    return Judged(tuple(sorted(findings)), len(sources), sources, tuple(roots))
+    return Judged(tuple(sorted(findings)), len(sources), sources, tuple(roots), tuple(silenced))
 
 
 def _roots(paths: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -71,7 +76,7 @@ def _roots(paths: Sequence[Path]) -> dict[Path, list[Path]]:
     return roots
 
 
-def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[list[Finding], dict[str, bytes]]:
+def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[Sifted, dict[str, bytes]]:
     """Findings and files below the wanted paths, with paths as the caller sees them."""
     asked = base_commit(tree, base)
     history = None
@@ -85,7 +90,7 @@ def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[list[Findin
         )
     files = tree.files
     today = date.today()  # noqa: DTZ011 the calendar of the person who asks
-    findings = run(Context(load(files, environment=None), files, history, today=today))
+    sifted = sift(Context(load(files, environment=None), files, history, today=today))
     here = Path.cwd()
 
     def shown(name: str) -> str | None:
@@ -94,9 +99,9 @@ def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[list[Findin
             return None
         return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else name
 
-    names = {name: seen for name in {*files, *(finding.path for finding in findings)} if (seen := shown(name))}
+    names = {name: seen for name in {*files, *(finding.path for finding in sifted.findings())} if (seen := shown(name))}
     return (
-        [replace(finding, path=names[finding.path]) for finding in findings if finding.path in names],
+        sifted.moved(names),
         {names[name]: text for name, text in files.items() if name in names},
     )
 
