@@ -1,0 +1,264 @@
+"""A portfolio of any size: real git, journal, rules, state machine and Envoy; servers that only look like many.
+
+Ten thousand containers fit on no machine of ours, so the runtime here says of every workload that it runs, at the address
+of one of two small HTTP servers (one for each version). Everything else is what `tidegate run` runs. Neighbour: run.py.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tidegate.artifacts.store import Store
+from tidegate.engine.build import POOL, Ends, assemble
+from tidegate.engine.hints import Hint, Hints
+from tidegate.engine.runner import Runner
+from tidegate.engine.settings import open_settings
+from tidegate.engine.workers import Workers, thread_pools
+from tidegate.gateway.record import RecordReader
+from tidegate.gateway.supervisor import Gateway
+from tidegate.gitrepo.mirror import Mirror
+from tidegate.journal.journal import Journal
+from tidegate.runtime.interface import Instance, Workload
+from tidegate.runtime.probe import probe
+
+ANSWERS = {"1.0.0": b"one", "1.1.0": b"two"}
+POLICY = """\
+# yaml-language-server: $schema=../schemas/rollout-policy.json
+api: tidegate/v1
+kind: RolloutPolicy
+name: progressive
+steps:
+  - {name: full, weight: 100%, for: 1s}
+batch: 500ms
+standby: 1s
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git; its output."""
+    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probing:
+        probing.bind(("127.0.0.1", 0))
+        return int(probing.getsockname()[1])
+
+
+def server(answer: bytes) -> ThreadingHTTPServer:
+    """A server that is always ready and always says the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.do_GET()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base class's name
+            pass
+
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.daemon_threads = True
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    return found
+
+
+class Everywhere:
+    """A runtime whose workloads all run at once, at the address of their version's server."""
+
+    kind = "benchmark"
+
+    def __init__(self, addresses: dict[str, tuple[str, int]]) -> None:
+        self._addresses = addresses
+        self._instances: dict[str, Instance] = {}
+        self._lock = threading.Lock()
+        self._hint: Callable[[], None] = lambda: None
+
+    def observe(self) -> list[Instance]:
+        with self._lock:
+            return list(self._instances.values())
+
+    def start(self, workload: Workload) -> None:
+        found = Instance(
+            workload.name, workload.model, workload.version, workload.digest, workload.replica,
+            self._addresses[workload.version], True, time.time(), workload.name,
+        )  # fmt: skip
+        with self._lock:
+            self._instances[workload.name] = found
+        self._hint()
+
+    def stop(self, name: str, grace: float) -> None:  # noqa: ARG002 nothing has to end
+        with self._lock:
+            self._instances.pop(name, None)
+        self._hint()
+
+    def logs(self, name: str, tail: int | None = None, follow: bool = False) -> Iterator[str]:  # noqa: ARG002 nobody asks
+        return iter(())
+
+    def watch(self, hint: Callable[[], None]) -> None:
+        self._hint = hint
+
+    def close(self) -> None:
+        pass
+
+
+class Opened:
+    """The parts that the runner needs, as `engine.build.Parts` has them, on the runtime above."""
+
+    def __init__(self, settings_file: Path, runtime: Everywhere) -> None:
+        self.settings = open_settings(settings_file)
+        declared = self.settings.controller
+        self.now, self.hints, self.runtime = time.time, Hints(), runtime
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        rng = random.Random(7)
+        self.journal = Journal(self.settings.journal, now=self.now)
+        self.workers = Workers(*thread_pools(POOL), self.now, rng, lambda: self.hints.give(Hint.WORK))
+        self.gateway = Gateway(declared.gateway, self.settings.state)
+        mirror = Mirror(
+            self.settings.state / "repository.git", self.settings.repository, declared.branch,
+            author=declared.author, environment=declared.environment,
+        )  # fmt: skip
+        store = Store(self.settings.cache, declared.artifacts.stores, self.settings.root)
+        self.controller = assemble(
+            Ends(
+                journal=self.journal,
+                mirror=mirror,
+                runtime=runtime,
+                gateway=self.gateway,
+                reader=RecordReader(self.gateway.record),
+                store=store,
+                probe=probe,
+                workers=self.workers,
+                hints=self.hints,
+                flush=declared.gateway.flush,
+                poll=declared.poll,
+                now=self.now,
+                sleep=time.sleep,
+                rng=rng,
+            )
+        )
+
+
+class World:
+    """A remote with `models` models, a clone of it, and a controller that serves them all."""
+
+    def __init__(self, folder: Path, models: int) -> None:
+        self.folder, self.models = folder, models
+        self.clone, self.remote = folder / "clone", folder / "remote.git"
+        self.port = free_port()
+        self.ticks: list[tuple[float, float]] = []
+        self._declare()
+        self.servers = {version: server(answer) for version, answer in ANSWERS.items()}
+        self.settings = folder / "tidegate.yaml"
+        self.settings.write_text(
+            "api: tidegate/v1\nkind: Controller\ninstance: benchmark\n"
+            f"repository: {self.remote}\npoll: 60s\nstate: state\nruntime: {{kind: process}}\n"
+            f'gateway: {{address: "127.0.0.1:{self.port}", flush: 50ms}}\n'
+        )
+
+    def _declare(self) -> None:
+        command = [sys.executable, "-m", "tidegate", "init", str(self.clone), "--no-commit"]
+        subprocess.run(command, check=True, capture_output=True)
+        (self.clone / "policies/progressive.yaml").write_text(POLICY)
+        hello = self.clone / "models/hello"
+        texts = {path.relative_to(hello): path.read_text() for path in hello.rglob("*.yaml")}
+        for path, text in texts.items():  # no artifact: what is measured is not how fast a file is hashed
+            texts[path] = re.sub(r"(?m)^artifact:.*\n", "", text).replace('"${TIDEGATE_ARTIFACT}"', '"server.py"')
+        shutil.rmtree(hello)
+        for number in range(self.models):
+            name = f"model-{number}"
+            for path, text in texts.items():
+                target = self.clone / "models" / name / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(re.sub(r"(?m)^(name|model): hello$", rf"\1: {name}", text))
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.remote)], check=True)
+        subprocess.run(["git", "init", "-q", "-b", "main", str(self.clone)], check=True)
+        git(self.clone, "config", "user.name", "Benchmark")
+        git(self.clone, "config", "user.email", "benchmark@example.com")
+        git(self.clone, "remote", "add", "origin", str(self.remote))
+        git(self.clone, "add", "-A")
+        git(self.clone, "commit", "-q", "-m", "models")
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+
+    def start(self) -> None:
+        """Run the controller, in a thread of this process, each pass timed."""
+        addresses = {version: ("127.0.0.1", found.server_port) for version, found in self.servers.items()}
+        self.parts = Opened(self.settings, Everywhere(addresses))
+        tick = self.parts.controller.tick
+
+        def timed(hints: set[Hint]) -> float:
+            began = time.perf_counter()
+            pause = tick(hints)
+            self.ticks.append((began, time.perf_counter() - began))
+            return pause
+
+        self.parts.controller.tick = timed  # type: ignore[method-assign]  # a stop-watch around the pass
+        self.runner = Runner(self.parts)  # type: ignore[arg-type]  # the parts that it asks for
+        self.thread = threading.Thread(target=self.runner.run)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """End the controller and what serves."""
+        self.runner.stop()
+        self.thread.join()
+        self.parts.workers.close()
+        self.parts.gateway.stop()
+        self.parts.journal.close()
+        for found in self.servers.values():
+            found.shutdown()
+            found.server_close()
+
+    def serving(self) -> int:
+        """How many routes have a stable release."""
+        return sum(state.stable is not None for state in list(self.parts.controller.routes.states.values()))
+
+    def ask(self, model: str) -> bytes:
+        """One answer through the gateway; empty when there is none."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("POST", f"/{model}/", b"{}")
+            answer = connection.getresponse()
+            body = answer.read()
+            return body if answer.status == 200 else b""
+        except OSError:
+            return b""
+        finally:
+            connection.close()
+
+    def until(self, true: Callable[[], bool], what: str, within: float) -> float:
+        """Wait until it is true; when that was, by the performance counter."""
+        deadline = time.perf_counter() + within
+        while not true():
+            if time.perf_counter() > deadline:
+                problems = "; ".join(str(problem) for problem in self.parts.controller.problems.values())
+                raise SystemExit(f"{what}: not within {within:g} s. {problems}")
+            time.sleep(0.005)
+        return time.perf_counter()
+
+    def deploy(self, model: str, version: str) -> float:
+        """Ask for a version of one model; when the push had ended, by the performance counter."""
+        path = self.clone / "models" / model / "deployment.yaml"
+        path.write_text(re.sub(r'(?m)^version: ".*"$', f'version: "{version}"', path.read_text()))
+        git(self.clone, "commit", "-q", "-a", "-m", f"{model} {version}")
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+        return time.perf_counter()
