@@ -17,7 +17,7 @@ from tidegate.gitrepo import tree
 from tidegate.gitrepo.message import one_line
 from tidegate.gitrepo.mirror import NOTES_REF, Mirror
 from tidegate.gitrepo.remote import Update
-from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.release import Release, route_ref
 
 ATTEMPTS = 6
@@ -47,6 +47,17 @@ class Note:
         return json.dumps({"tidegate": 1, **asdict(self)}, ensure_ascii=False, separators=(", ", ": "))
 
 
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A release that a route has promoted. `touched`: the commit that asked for it. `at`: epoch seconds."""
+
+    route: str
+    release: Release
+    touched: str
+    reason: str
+    at: float
+
+
 class Record:
     """The record of one environment. Every write is idempotent, and repeated when somebody else wrote in between."""
 
@@ -67,11 +78,20 @@ class Record:
 
         Raises RetryLater (remote out of reach, somebody always faster), NeedsPerson (the remote refuses).
         """
-        self._write(self._note("promoted", route, release, touched, reason, at), route_ref(self._env, route))
+        _raise(self.promote_all([Promotion(route, release, touched, reason, at)]))
+
+    def promote_all(self, promotions: Sequence[Promotion]) -> list[TidegateError | None]:
+        """The same for many routes in one push: by place in the list, None, or why git does not know it yet."""
+        return self._write(
+            [
+                (self._note("promoted", p.route, p.release, p.touched, p.reason, p.at), route_ref(self._env, p.route))
+                for p in promotions
+            ]
+        )
 
     def reject(self, route: str, release: Release, *, touched: str, reason: str, at: float) -> None:
         """Note the rejection on the commit that asked for it. Raises RetryLater, NeedsPerson."""
-        self._write(self._note("rejected", route, release, touched, reason, at), None)
+        _raise(self._write([(self._note("rejected", route, release, touched, reason, at), None)]))
 
     def promoted(self) -> dict[str, str]:
         """The last promoted commit of each route, as the last fetch saw it."""
@@ -104,56 +124,101 @@ class Record:
             one_line(reason), at,
         )  # fmt: skip
 
-    def _write(self, note: Note, ref: str | None) -> None:
-        """Append the note to what the remote has, move the ref, push both; on a race, again on what is there then."""
+    def _write(self, decisions: Sequence[tuple[Note, str | None]]) -> list[TidegateError | None]:
+        """Append the notes to what the remote has, move the refs, push all; on a race, again on what is there then."""
+        errors: list[TidegateError | None] = [None] * len(decisions)
+        left = dict(enumerate(decisions))
         with self._mirror.lock:
             for attempt in range(ATTEMPTS):
-                updates = [*self._append(note), *self._move(ref, note.commit)]
+                updates = [*self._append([note for note, _ in left.values()]), *self._move(list(left.values()))]
                 if not updates:
-                    return
+                    return errors
                 pushed = self._mirror.remote.push(updates)
-                for update, result in zip(updates, pushed, strict=True):
-                    if result.outcome == "ok":
-                        self._git.run("update-ref", update.ref, update.commit)
-                refused = [result for result in pushed if result.outcome == "refused"]
-                if refused:
-                    refs = ", ".join(result.ref for result in refused)
-                    fix = "let Tidegate push to refs/notes/tidegate and refs/tidegate/*: a rebuilt host needs them"
-                    raise NeedsPerson(f"the remote refuses {refs}: {refused[0].reason}", where=note.route, fix=fix)
-                if all(result.outcome == "ok" for result in pushed):
-                    return
+                done = [update for update, result in zip(updates, pushed, strict=True) if result.outcome == "ok"]
+                self._git.run(
+                    "update-ref", "--stdin", stdin="".join(f"update {u.ref} {u.commit}\n" for u in done).encode()
+                )
+                refused = {result.ref: result.reason for result in pushed if result.outcome == "refused"}
+                for index, (note, ref) in list(left.items()):
+                    which = NOTES_REF if NOTES_REF in refused else ref
+                    if which in refused:
+                        errors[index] = _refused(note.route, which or NOTES_REF, refused[which or NOTES_REF])
+                        del left[index]
+                if not left or all(result.outcome != "race" for result in pushed):
+                    return errors
                 self._sleep(self._rng.uniform(0.02, 0.1) * 2**attempt)
                 self._mirror.fetch()
-        raise RetryLater(f"others wrote git's notes faster {ATTEMPTS} times", where=note.route, delay=5.0)
+        for index, (note, _) in left.items():
+            errors[index] = RetryLater(f"others wrote git's notes faster {ATTEMPTS} times", where=note.route, delay=5.0)
+        return errors
 
-    def _append(self, note: Note) -> list[Update]:
-        """The notes with one more line, or nothing when the line is there."""
-        git = self._git
-        target = note.touched if tree.resolve(git, note.touched) else self._mirror.head()
-        if target is None:
-            raise RetryLater("the branch is gone: there is no commit to put a note on", where=note.route, delay=10.0)
+    def _append(self, notes: Sequence[Note]) -> list[Update]:
+        """The notes with what they lack of these, or nothing when all is there. One commit of notes for all of them."""
+        git, head = self._git, self._mirror.head()
+        there = self._existing({note.touched for note in notes})
         before = tree.resolve(git, NOTES_REF)
-        there = git.ask("notes", f"--ref={NOTES_REF}", "show", target)
-        lines = there.out.decode("utf-8", "surrogateescape") if there.code == 0 else ""
-        if any(_same(_parse(line), note) for line in lines.splitlines()):
+        by_target: dict[str, list[Note]] = {}
+        for note in notes:
+            target = note.touched if note.touched in there else head
+            if target is None:
+                raise RetryLater(
+                    "the branch is gone: there is no commit to put a note on", where=note.route, delay=10.0
+                )
+            by_target.setdefault(target, []).append(note)
+        texts = {target: text for target, found in by_target.items() if (text := self._with(target, found))}
+        if not texts:
             return []
-        text = f"{lines.rstrip()}\n{note.line()}\n".lstrip("\n").encode("utf-8", "surrogateescape")
         if before:
             git.run("update-ref", _WORK_REF, before)
         else:
             git.run("update-ref", "-d", _WORK_REF)
         identity = self._mirror.remote.identity
-        blob = git.line("hash-object", "-w", "--stdin", "--no-filters", stdin=text)
-        git.run("notes", f"--ref={_WORK_REF}", "add", "--force", "-C", blob, target, environment=identity)
+        for target, text in texts.items():
+            blob = git.line("hash-object", "-w", "--stdin", "--no-filters", stdin=text)
+            git.run("notes", f"--ref={_WORK_REF}", "add", "--force", "-C", blob, target, environment=identity)
         return [Update(NOTES_REF, git.line("rev-parse", _WORK_REF), before or "")]
 
-    def _move(self, ref: str | None, commit: str) -> Sequence[Update]:
-        if ref is None:
+    def _with(self, target: str, notes: Sequence[Note]) -> bytes | None:
+        """The whole note of a commit with these lines added; None when all of them are there."""
+        answer = self._git.ask("notes", f"--ref={NOTES_REF}", "show", target)
+        lines = answer.out.decode("utf-8", "surrogateescape") if answer.code == 0 else ""
+        there = [_parse(line) for line in lines.splitlines()]
+        missing = [note for note in notes if not any(_same(known, note) for known in there)]
+        if not missing:
+            return None
+        added = "\n".join(note.line() for note in missing)
+        return f"{lines.rstrip()}\n{added}\n".lstrip("\n").encode("utf-8", "surrogateescape")
+
+    def _move(self, decisions: Sequence[tuple[Note, str | None]]) -> list[Update]:
+        """The refs that have to move. Where history lost the commit, the ref stays where there is something to read."""
+        wanted = {ref: note.commit for note, ref in decisions if ref is not None}
+        if not wanted:
             return []
-        before = tree.resolve(self._git, ref)
-        if tree.resolve(self._git, commit) is None:  # history lost it: the ref stays where there is something to read
-            return []
-        return [] if before == commit else [Update(ref, commit, before or "")]
+        there = self._existing(set(wanted.values()))
+        out = self._git.run("for-each-ref", "--format=%(refname) %(objectname)", route_ref(self._env, ""))
+        known = dict(line.split(" ") for line in out.decode().splitlines())
+        return [
+            Update(ref, commit, known.get(ref, ""))
+            for ref, commit in wanted.items()
+            if commit in there and known.get(ref) != commit
+        ]
+
+    def _existing(self, commits: set[str]) -> set[str]:
+        """Those of these commits that are in the repository."""
+        asked = "".join(f"{commit}\n" for commit in sorted(commits)).encode()
+        out = self._git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked)
+        return {line.split()[0] for line in out.decode().splitlines() if line.endswith(" commit")}
+
+
+def _refused(route: str, ref: str, reason: str) -> NeedsPerson:
+    fix = "let Tidegate push to refs/notes/tidegate and refs/tidegate/*: a rebuilt host needs them"
+    return NeedsPerson(f"the remote refuses {ref}: {reason}", where=route, fix=fix)
+
+
+def _raise(errors: Sequence[TidegateError | None]) -> None:
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 def _same(there: Note | None, note: Note) -> bool:
