@@ -88,7 +88,7 @@ def _judge(tree: Tree, below: list[Path], base: str | None) -> tuple[Sifted, dic
         history = History(
             past.commit, merged, before, past.changes, past.former, past.shallow, past.undone, past.ahead, past.gone
         )
-    files = tree.files
+    files = tree.read(tree.files)
     today = date.today()  # noqa: DTZ011 the calendar of the person who asks
     sifted = sift(Context(load(files, environment=None), files, history, today=today))
     here = Path.cwd()
