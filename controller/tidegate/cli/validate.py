@@ -41,11 +41,11 @@ def validate(
     Example: tidegate validate --base origin/main
     """
     from tidegate.cli.check.judge import judge
-    from tidegate.rules.report import REPORTERS, Report
+    from tidegate.rules.report import Report, reporter
 
     judged = judge(paths or [], base)
     report = Report(judged.findings, judged.files, judged.sources, excerpts=sys.stdout.isatty())
-    text = REPORTERS[format](report)
+    text = reporter(format)(report)
     if text:
         typer.echo(text)
     if format is ReportFormat.TEXT:

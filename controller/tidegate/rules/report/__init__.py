@@ -1,21 +1,36 @@
-"""Reporters: findings as text for people, json and jsonl for programs, annotations for GitHub."""
+"""Reporters: findings for people, for programs, and in the formats that CI systems read.
+
+A function a format, of a Report; each is loaded when it is asked for. Neighbour: cli/validate.py prints and writes them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
-from tidegate.rules.report.github import github
-from tidegate.rules.report.machine import as_json, as_jsonl
 from tidegate.rules.report.model import Report
-from tidegate.rules.report.text import text
 
-REPORTERS: Final[dict[str, Callable[[Report], str]]] = {
-    "text": text,
-    "json": as_json,
-    "jsonl": as_jsonl,
-    "github": github,
+_HOMES: Final = {
+    "text": "text.text",
+    "json": "machine.as_json",
+    "jsonl": "machine.as_jsonl",
+    "github": "github.github",
+    "sarif": "sarif.sarif",
+    "junit": "junit.junit",
+    "gitlab": "gitlab.gitlab",
 }
-"""Format name -> what goes to standard output, without the last newline; '' when there is nothing to print."""
+DOCUMENTS: Final = frozenset({"json", "sarif", "junit", "gitlab"})
+"""Formats that are one document: they stand alone on standard output, and are written also when nothing was found."""
 
-__all__ = ["REPORTERS", "Report"]
+
+def reporter(name: str) -> Callable[[Report], str]:
+    """What makes the text of a format, without its last newline; '' when there is nothing to print."""
+    module, _, function = _HOMES[name].partition(".")
+    found: Callable[[Report], str] = getattr(import_module(f"{__name__}.{module}"), function)
+    return found
+
+
+FORMATS: Final = tuple(_HOMES)
+
+__all__ = ["DOCUMENTS", "FORMATS", "Report", "reporter"]

@@ -6,27 +6,50 @@ import json
 from typing import Any
 
 from tidegate.rules.finding import Finding
-from tidegate.rules.report.model import Report
+from tidegate.rules.report.model import Report, fixable, printable
 
 
 def as_json(report: Report) -> str:
-    """`{"version": 1, "findings": [...], "files": N}`, also when there are no findings."""
-    findings = [_plain(finding) for finding in report.findings]
-    return json.dumps({"version": 1, "findings": findings, "files": report.files}, ensure_ascii=False, indent=2)
+    """`{"version": 1, "findings": [...], "files": N, "silenced": [...]}`, also when there are no findings.
+
+    Where nothing could be judged `error` says why.
+    """
+    document: dict[str, Any] = {
+        "version": 1,
+        "findings": [plain(finding) for finding in report.findings],
+        "files": report.files,
+        "silenced": [plain(one.finding) | {"by": one.by, "reason": sound(one.reason)} for one in report.silenced],
+    }
+    if report.failure is not None:
+        failure = report.failure
+        told = {"message": failure.message, "where": failure.where, "fix": failure.fix}
+        document["error"] = {name: text and sound(text) for name, text in told.items()}
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def as_jsonl(report: Report) -> str:
     """One finding a line, with the same fields as in the JSON document."""
-    return "\n".join(json.dumps(_plain(finding), ensure_ascii=False) for finding in report.findings)
+    return "\n".join(json.dumps(plain(finding), ensure_ascii=False) for finding in report.findings)
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
+def plain(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON. `fixable`: `safe`, `unsafe` or null. Bytes of a path that are no UTF-8 are escaped."""
     return {
         "rule": finding.rule,
         "severity": finding.severity,
-        "path": finding.path,
+        "path": sound(finding.path),
         "line": finding.line,
         "column": finding.column,
-        "message": finding.message,
-        "fix": finding.fix,
+        "message": sound(finding.message),
+        "fix": sound(finding.fix),
+        "fixable": fixable(finding),
     }
+
+
+def sound(text: str) -> str:
+    """The text without lone surrogates, which no encoding can carry; everything else as it is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(printable(one) if "\ud800" <= one <= "\udfff" else one for one in text)
+    return text

@@ -1,4 +1,7 @@
-"""What every reporter is given. Neighbours: cli/validate.py fills it, the reporters beside it print it."""
+"""What every reporter is given, and how text from files becomes safe to print.
+
+Neighbours: cli/validate.py fills it, the reporters beside it print it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.rules.finding import Finding
+from tidegate.rules.suppress import Silenced
+from tidegate.spec.errors import TidegateError
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """Findings in order, the number of files judged, and the files' contents by the findings' paths for excerpts.
 
-    `excerpts`: whether a person at a terminal reads it and wants to see the line.
+    `excerpts`: whether a person at a terminal reads it and wants to see the line. `colours`: whether ANSI colours are
+    wanted. `silenced`: what comments and the baseline hide. `places`: by path as shown, the path from the top of the git
+    repository, as GitHub, GitLab and SARIF want it. `failure`: why nothing could be judged.
     """
 
     findings: Sequence[Finding]
     files: int
     sources: Mapping[str, bytes] = field(default_factory=dict)
     excerpts: bool = False
+    colours: bool = False
+    silenced: Sequence[Silenced] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    failure: TidegateError | None = None
 
     @property
     def errors(self) -> int:
@@ -27,12 +38,51 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One line for people: `12 files: 3 errors, 1 warning`."""
-        counted = _count(self.files, "file")
+        """One line for people: `12 files: 3 errors, 1 warning; 2 silenced; 1 can be fixed with --fix`."""
+        counted = count(self.files, "file")
         warnings = len(self.findings) - self.errors
-        found = [_count(number, word) for number, word in ((self.errors, "error"), (warnings, "warning")) if number]
-        return f"{counted}: {', '.join(found) or 'clean'}"
+        found = [count(number, word) for number, word in ((self.errors, "error"), (warnings, "warning")) if number]
+        hidden = sum(one.by == "baseline" for one in self.silenced)
+        silenced = len(self.silenced) - hidden
+        parts = [f"{counted}: {', '.join(found) or 'clean'}"]
+        told = [f"{silenced} silenced"] if silenced else []
+        told += [f"{hidden} in the baseline"] if hidden else []
+        parts += [", ".join(told)] if told else []
+        kinds = [fixable(finding) for finding in self.findings]
+        for kind, option in (("safe", "--fix"), ("unsafe", "--unsafe-fixes")):
+            if kind in kinds:
+                parts.append(f"{kinds.count(kind)} can be fixed with {option}")
+        return "; ".join(parts)
+
+    def place(self, path: str) -> str:
+        """The path from the top of the git repository."""
+        return self.places.get(path, path)
 
 
-def _count(number: int, word: str) -> str:
+def fixable(finding: Finding) -> str | None:
+    """Whether there is a fix that Tidegate can make: `safe`, `unsafe`, or None."""
+    from tidegate.rules.registry import BY_ID  # read only when there is something to tell
+
+    rule = BY_ID.get(finding.rule)
+    if rule is None or rule.mend is None:
+        return None
+    return "safe" if rule.mend.safe else "unsafe"
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters and bytes that are no UTF-8 written as escapes."""
+    return text if text.isprintable() else "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name, as Python carries it
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def count(number: int, word: str) -> str:
+    """`1 file`, `2 files`."""
     return f"{number} {word}{'' if number == 1 else 's'}"
