@@ -10,7 +10,7 @@ import pytest
 from gitrepo_world import World, git
 
 from tidegate.gitrepo.mirror import Mirror
-from tidegate.gitrepo.record import Record
+from tidegate.gitrepo.record import Promotion, Record
 from tidegate.spec.errors import NeedsPerson, RetryLater
 from tidegate.spec.release import Release
 
@@ -68,6 +68,28 @@ def test_writing_it_twice_writes_it_once(world: World, commit: str) -> None:
         writes.reject("digits", release("2.1.0", commit, "b"), touched=commit, reason=f"at {at}", at=at)
     assert [note.at for note in writes.notes()] == [1.0, 1.0]
     assert git("rev-list", "--count", "refs/notes/tidegate", cwd=world.remote) == "2"
+
+
+def test_a_portfolio_is_told_by_one_push_and_one_refusal_stops_no_other(world: World, commit: str) -> None:
+    world.hook("update", 'case "$1" in */route-7) echo "not this one" >&2; exit 1;; esac\n')
+    pushes = world.remote / "pushes"
+    world.hook("pre-receive", f"echo x >> {pushes}\n")
+    later = world.clone.commit("two", {"a": "2"})
+    world.mirror.fetch()
+    promotions = [
+        Promotion(f"route-{n}", release("1.0.0", commit), commit if n % 2 else later, "passed", float(n))
+        for n in range(200)
+    ]
+    pushes.write_text("")
+    errors = record(world.mirror).promote_all(promotions)
+    assert [n for n, error in enumerate(errors) if error is not None] == [7]
+    assert isinstance(errors[7], NeedsPerson) and "not this one" in str(errors[7])
+    assert pushes.read_text() == "x\n"
+    assert record(world.mirror).promoted() == {f"route-{n}": commit for n in range(200) if n != 7}
+    assert {note.route for note in record(world.mirror).notes()} == {f"route-{n}" for n in range(200)}
+    assert git("rev-list", "--count", "refs/notes/tidegate", cwd=world.remote) == "2"
+    assert record(world.mirror).promote_all(promotions[:7]) == [None] * 7
+    assert pushes.read_text() == "x\n", "what git knows is not pushed again"
 
 
 def test_a_promotion_moves_the_ref_forward_and_back(world: World, commit: str) -> None:

@@ -10,15 +10,16 @@ import logging
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tidegate.engine.source import Source
-from tidegate.engine.workers import Done, Workers
+from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers
 from tidegate.gitrepo.message import rejection
 from tidegate.gitrepo.mirror import Mirror
-from tidegate.gitrepo.record import Record
+from tidegate.gitrepo.record import Promotion, Record
 from tidegate.gitrepo.revert import Result, Undo, restore
 from tidegate.rollout.state import GitDuty, RouteState
-from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.release import Release, split_route
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,14 @@ class Outcome:
     text: str
 
 
+PROMOTIONS: Final = ("promotions",)
+"""The key of the job that tells git of promotions, as many as there are at once."""
+AT_ONCE: Final = 500
+"""Promotions in one push: a thousand refs fit in one command line, and nothing waits for a push that takes minutes."""
+
+
 class Duties:
-    """Submits a job for the oldest duty of each route, one at a time a route."""
+    """Submits a job for the oldest duty of each route, one at a time a route; promotions of all routes are one job."""
 
     def __init__(
         self,
@@ -53,6 +60,9 @@ class Duties:
         self._now = now
         self._sleep = sleep
         self._rng = rng
+        self._promoting: Mapping[str, GitDuty] = {}
+        self._not_before: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
         self.said: dict[str, str] = {}
         self.errors: dict[str, TidegateError] = {}
 
@@ -61,41 +71,87 @@ class Duties:
 
         A revert goes before notes: what git asks for has to become true even where the remote takes no notes.
         """
+        promotions: dict[str, GitDuty] = {}
         for route, state in states.items():
-            left = [one for one in state.duties if one.id not in done]
-            if left:
-                duty = next((one for one in left if one.kind == "revert"), left[0])
+            left = [one for one in state.duties if one.id not in done] if state.duties else []
+            if not left:
+                continue
+            duty = next((one for one in left if one.kind == "revert"), left[0])
+            if duty.kind == "promote":
+                if len(promotions) < AT_ONCE and self._not_before.get(duty.id, 0.0) <= self._now():
+                    promotions[route] = duty
+            else:
                 workers.submit(("duty", route, duty.id), lambda route=route, duty=duty: self._fulfil(route, duty))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        if promotions and workers.submit(PROMOTIONS, lambda: self._promote(promotions)):
+            self._promoting = promotions
+
+    def hurry(self, workers: Workers, states: Mapping[str, RouteState]) -> None:
+        """Git answers: what it could not be told need not wait for its back-off any longer."""
+        self._not_before.clear()
+        workers.hurry(PROMOTIONS)
+        for route in self.errors:
+            for duty in states[route].duties if route in states else ():
+                workers.hurry(("duty", route, duty.id))
 
     def forget(self, route: str) -> None:
         """The route is no more."""
         self.said.pop(route, None)
         self.errors.pop(route, None)
 
-    def took(self, done: Done) -> Outcome | None:
-        """Take in a job that ended; None when it was not a duty."""
+    def took(self, done: Done) -> list[Outcome] | None:
+        """Take in a job that ended: what became of each duty that it was for. None when it was for none."""
         match done.key:
+            case ("promotions",):
+                told = done.value or [(route, duty, done.error) for route, duty in self._promoting.items()]
+                return [self._told(route, duty, error) for route, duty, error in told]
             case ("duty", str() as route, str() as duty):
                 pass
             case _:
                 return None
         if done.error is not None:
-            text = f"git is not told yet: {done.error.message}"
-            if self.said.get(route) != text:
-                log.warning("%s: git is not told yet: %s", route, done.error)
-            self.said[route] = text
-            self.errors[route] = done.error
-            return Outcome(route, duty, False, False, text)
+            return [self._untold(route, duty, done.error)]
         text, changed = done.value
+        return [self._known(route, duty, text, changed)]
+
+    def _known(self, route: str, duty: str, text: str, changed: bool) -> Outcome:
         self.errors.pop(route, None)
+        self._not_before.pop(duty, None)
+        self._failures.pop(duty, None)
         self.said[route] = text
         log.info("%s: %s", route, text)
         return Outcome(route, duty, True, changed, text)
 
+    def _untold(self, route: str, duty: str, error: TidegateError) -> Outcome:
+        text = f"git is not told yet: {error.message}"
+        if self.said.get(route) != text:
+            log.warning("%s: git is not told yet: %s", route, error)
+        self.said[route] = text
+        self.errors[route] = error
+        return Outcome(route, duty, False, False, text)
+
+    def _told(self, route: str, duty: GitDuty, error: TidegateError | None) -> Outcome:
+        if error is None:
+            return self._known(route, duty.id, f"git knows that {duty.release.version} was promoted", False)
+        failures = self._failures[duty.id] = self._failures.get(duty.id, 0) + 1
+        least = error.delay if isinstance(error, RetryLater) else FIRST_DELAY
+        pause = (
+            LONGEST_DELAY if isinstance(error, NeedsPerson) else min(LONGEST_DELAY, least * 2 ** min(failures - 1, 10))
+        )
+        self._not_before[duty.id] = self._now() + pause * self._rng.uniform(0.75, 1.25)
+        return self._untold(route, duty.id, error)
+
+    def _promote(self, promotions: Mapping[str, GitDuty]) -> list[tuple[str, GitDuty, TidegateError | None]]:
+        """Tell git of all of these. An error of the push as a whole is the error of each."""
+        now = self._now()
+        try:
+            errors = self._record.promote_all(
+                [Promotion(route, d.release, d.commit, d.reason, now) for route, d in promotions.items()]
+            )
+        except TidegateError as error:
+            errors = [error] * len(promotions)
+        return [(route, duty, error) for (route, duty), error in zip(promotions.items(), errors, strict=True)]
+
     def _fulfil(self, route: str, duty: GitDuty) -> tuple[str, bool]:
-        if duty.kind == "promote":
-            self._record.promote(route, duty.release, touched=duty.commit, reason=duty.reason, at=self._now())
-            return f"git knows that {duty.release.version} was promoted", False
         result = self._revert(route, duty)
         unnoted = self._note(route, duty)
         match result.how:

@@ -142,19 +142,20 @@ class Controller:
                     self._note("runtime", done.error)
                     self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
             return
-        outcome = self.duties.took(done)
-        if outcome is not None:
-            if outcome.changed_git:
-                self._unread.append((self._now(), outcome))
-                self._next_fetch = 0.0
-            elif outcome.fulfilled:
-                self._fulfil(outcome)
+        outcomes = self.duties.took(done)
+        if outcomes is not None:
+            for outcome in outcomes:
+                if outcome.changed_git:
+                    self._unread.append((self._now(), outcome))
+                    self._next_fetch = 0.0
+                elif outcome.fulfilled:
+                    self._fulfil(outcome)
             return
         match done.key:
             case ("look",):
                 self._note("git", done.error)
                 if done.error is None:
-                    self._hurry_duties()
+                    self.duties.hurry(self.workers, self.routes.states)
                     self._understood(*done.value)
                 else:
                     self._look_again(done)
@@ -164,12 +165,6 @@ class Controller:
         self.workers.hurry(("look",))
         pause = min(self._poll, FIRST_RETRY * 2 ** min(done.attempts, 10))
         self._next_fetch = self._now() + pause * self._rng.uniform(0.8, 1.2)
-
-    def _hurry_duties(self) -> None:
-        """Git answers: what it could not be told need not wait for its back-off any longer."""
-        for route in self.duties.errors:
-            for duty in self.routes.states[route].duties if route in self.routes.states else ():
-                self.workers.hurry(("duty", route, duty.id))
 
     def _fulfil(self, outcome: Outcome) -> None:
         """The duty is off the route's state."""
