@@ -15,7 +15,7 @@ from tidegate.rules.finding import Finding
 from tidegate.rules.history import Change, History
 from tidegate.rules.rule import Example
 from tidegate.spec.declared import load
-from tidegate.spec.layout import wanted
+from tidegate.spec.layout import looks_declared, wanted
 
 EXAMPLE = Path(tidegate.rules.__file__).parent / "example"
 TODAY = date(2026, 11, 21)
@@ -32,6 +32,9 @@ class Around:
         text = self.files.get(path)
         return hashlib.sha256(text).hexdigest() if text is not None else None
 
+    def size(self, path: str) -> int | None:
+        return len(self.files[path]) if path in self.files else None
+
     def text(self, path: str) -> bytes | None:
         return self.files.get(path)
 
@@ -44,6 +47,9 @@ def example() -> dict[str, bytes]:
 def edited(edit: Example) -> dict[str, bytes]:
     """Its files after one edit, which must change something."""
     files = example()
+    if edit.deleted:
+        text = files.pop(edit.path)
+        return files | {edit.new: text} if edit.new else files
     before = files.get(edit.path, b"").decode()
     assert edit.old in before
     after = before.replace(edit.old, edit.new) if edit.old else edit.new
@@ -63,7 +69,8 @@ def judge(files: Mapping[str, bytes], *, history: bool = True) -> list[Finding]:
     if history:
         before = {path: text for path, text in example().items() if wanted(path)}
         since = History("0" * 40, before, load(before, None), _changes(before, read))
-    return run(Context(load(read, None), read, since, today=TODAY, surroundings=Around(files)))
+    around, unread = Around(files), tuple(path for path in files if looks_declared(path) and path not in read)
+    return run(Context(load(read, None), read, since, today=TODAY, surroundings=around, unread=unread))
 
 
 def excerpt(files: Mapping[str, bytes], finding: Finding) -> str:

@@ -5,7 +5,7 @@ Neighbours: facts.py (models in short, for the general rules), history.py (the b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -24,6 +24,9 @@ class Surroundings(Protocol):
     def sha256(self, path: str) -> str | None:
         """The digest of a file, in lower-case hex; None when there is no such file."""
 
+    def size(self, path: str) -> int | None:
+        """The bytes of a file; None when there is no such file."""
+
     def text(self, path: str) -> bytes | None:
         """A small file's content (CODEOWNERS, say); None when there is none."""
 
@@ -37,6 +40,7 @@ class Context:
 
     `history` is None where no base was asked for. `today` is None where the calendar must not matter (the controller:
     a date that passes must stop nothing). `surroundings` is None where there is no tree to look at.
+    `unread`: paths of the YAML files at the root and below models/ and policies/ that Tidegate does not read.
     """
 
     declared: Declared
@@ -45,6 +49,7 @@ class Context:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     today: date | None = None
     surroundings: Surroundings | None = None
+    unread: Collection[str] = ()
 
     def versions(self) -> Iterator[tuple[DeclaredModel, Loaded[ModelVersion]]]:
         """Every version file that could be read, with the model that it lies in."""

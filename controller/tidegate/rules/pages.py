@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable
 from typing import Final
+from unicodedata import category
 
 from tidegate.rules.registry import FAMILIES, RULES
 from tidegate.rules.rule import Example, Rule
@@ -138,6 +139,13 @@ def _shown(word: str, example: Example) -> str:
 def _text(example: Example) -> str:
     if not example.new.strip():
         return f"(without the line)  {example.old.strip()}"
-    lines = example.new.encode("utf-8", "replace").decode().rstrip("\n").split("\n")
+    lines = _visible(example.new.encode("utf-8", "replace").decode()).rstrip("\n").split("\n")
     cut = [line if len(line) <= 100 else f"{line[:97]}..." for line in lines[:_LONGEST]]
     return "\n".join([*cut, "..."] if len(lines) > _LONGEST else cut)
+
+
+def _visible(text: str) -> str:
+    """What nobody could see on the page, written out: `<U+200B>`."""
+    return "".join(
+        one if one.isprintable() or one == "\n" or category(one) == "Mn" else f"<U+{ord(one):04X}>" for one in text
+    )

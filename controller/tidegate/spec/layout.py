@@ -50,6 +50,11 @@ def wanted(path: str) -> bool:
     return place(path) is not None
 
 
+def looks_declared(path: str) -> bool:
+    """Whether this is a YAML file at the root or below models/ and policies/, where all are that are read."""
+    return path.endswith((".yaml", ".yml")) and ("/" not in path or path.startswith(("models/", "policies/")))
+
+
 def schema_file(kind: str) -> str:
     """`ModelVersion` -> `model-version.json`, a file in schemas/."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
