@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.spec.policy import Guardrail
-from tidegate.spec.samples import detectable, information, promotion_samples, samples_needed
+from tidegate.spec.policy import Guardrail, PolicyFields
+from tidegate.spec.samples import (
+    alphas,
+    assumed_baseline,
+    detectable,
+    information,
+    promotion_information,
+    promotion_samples,
+    samples_needed,
+)
 
 
 def rail(**fields: Any) -> Guardrail:
@@ -85,3 +93,34 @@ def test_a_margin_that_a_candidate_as_good_as_stable_breaks_is_never_excluded() 
     assert promotion_samples(rail(metric="error_rate", max_ratio=1.0, margin=1.0), 0.01, 0.01, 0.1) is None
     assert promotion_samples(rail(metric="latency_p95_ms", max=50, margin=80), 100.0, 0.01, 0.1) is None
     assert promotion_samples(ERRORS, 0.01, 0.01, 0.1) is None
+
+
+NUMBERS = st.floats(-5, 5) | st.sampled_from([0.0, 0.5, 1.0, 100.0, 1e6])
+
+
+@given(
+    metric=st.sampled_from(
+        ["error_rate", "latency_p95_ms", "latency_p00_ms", "latency_p9999_ms", "invalid_output", "q"]
+    ),
+    name=st.sampled_from(["max_ratio", "min_ratio", "max_increase", "max_drop", "max", "min"]),
+    source=st.sampled_from(["gateway", "feedback"]),
+    numbers=st.tuples(NUMBERS, NUMBERS, st.floats(0.001, 1.0), st.floats(0, 1e9), st.floats(0.001, 1000)),
+)
+def test_whatever_a_policy_says_the_arithmetic_gives_a_number(
+    metric: str, name: str, source: str, numbers: tuple[float, float, float, float, float]
+) -> None:
+    limit, margin, share, requests, effect = numbers
+    guardrail = rail(metric=metric, source=source, margin=margin, **{name: limit})
+    baseline = assumed_baseline(guardrail)
+    assert information(guardrail, baseline, effect, share) >= 0
+    assert promotion_information(guardrail, baseline, share) >= 0
+    found = detectable(guardrail, baseline, 0.01, [(share, requests)])
+    assert found is None or found > 0
+
+
+def test_alpha_is_shared_by_weight_among_the_guardrails_that_are_tests() -> None:
+    fields = [{"metric": "error_rate", "max": 0.1, "weight": 3}, {"metric": "error_rate", "max": 0.2, "immediate": True},
+              {"metric": "latency_p95_ms", "max": 100}]  # fmt: skip
+    steps = [{"name": "full", "weight": "100%"}]
+    policy = PolicyFields.model_validate({"steps": steps, "guardrails": fields, "confidence": 0.96}, by_alias=True)
+    assert alphas(policy) == pytest.approx((0.03, 0.0, 0.01))

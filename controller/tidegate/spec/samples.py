@@ -92,15 +92,15 @@ def information(guardrail: Guardrail, baseline: float, effect: float, share: flo
     limit = guardrail.limit + (guardrail.limit_name == "max_increase")
     if kind is Kind.LATENCY:
         tail = 1 - q
-        stretch = limit if guardrail.relative else limit / baseline
-        slow = _tail_after(tail, effect / stretch, spread)
+        stretch = _stretch(guardrail, limit, baseline)
+        slow = _tail_after(tail, effect / stretch, spread) if stretch > 0 and 0 < tail < 1 else 0.0
         if slow <= tail:
             return 0.0
         return rates_information(slow, tail, 1.0, per_candidate) if guardrail.relative else bernoulli_kl(slow, tail)
     seen = min(baseline * effect, 1.0)
     if guardrail.relative:
         return rates_information(seen, baseline, limit, per_candidate) if seen > limit * baseline else 0.0
-    return bernoulli_kl(seen, limit) if seen > limit else 0.0
+    return bernoulli_kl(seen, max(limit, 0.0)) if seen > limit else 0.0
 
 
 def samples_needed(
@@ -128,7 +128,8 @@ def detectable(
 
     def found(size: float) -> bool:
         effect = 1 / size if worse_is_low else size
-        return sum(n * information(guardrail, baseline, effect, share) for share, n in exposures) >= needed
+        seen = [n * information(guardrail, baseline, effect, share) for share, n in exposures if n > 0]
+        return sum(seen) >= needed
 
     low, high = 1.0, LARGEST
     if not found(high):
@@ -155,13 +156,13 @@ def promotion_information(guardrail: Guardrail, baseline: float, share: float) -
         return _of_scores(guardrail, baseline, 1.0, per_candidate, limit=guardrail.margin, side=-1)
     if kind is Kind.LATENCY:
         tail = 1 - q
-        stretch = margin if guardrail.relative else margin / baseline
-        quick = _tail_after(tail, 1 / stretch, SPREAD)
+        stretch = _stretch(guardrail, margin, baseline)
+        quick = _tail_after(tail, 1 / stretch, SPREAD) if stretch > 0 and 0 < tail < 1 else 1.0
         if quick >= tail:
             return 0.0
         return rates_information(quick, tail, 1.0, per_candidate) if beside else bernoulli_kl(quick, tail)
     if not guardrail.relative:
-        return bernoulli_kl(baseline, margin) if baseline < margin else 0.0
+        return bernoulli_kl(baseline, min(margin, 1.0)) if 0 <= baseline < margin else 0.0
     between = 0.0
     if margin > 1:
         bound = min(margin * baseline, 1.0)
@@ -175,6 +176,13 @@ def promotion_samples(guardrail: Guardrail, baseline: float, alpha: float, share
     None: there is no margin, or it can never be excluded by one that is merely as good.
     """
     return decisions(promotion_information(guardrail, baseline, share), alpha)
+
+
+def _stretch(guardrail: Guardrail, limit: float, baseline: float) -> float:
+    """How many times its own length a latency may take; 0 where that cannot be told."""
+    if guardrail.relative:
+        return limit
+    return limit / baseline if baseline > 0 else 0.0
 
 
 def _kl(p: float, q: float) -> float:
@@ -200,9 +208,9 @@ def _of_scores(
     gap = side * ((allowed - seen) if low_is_bad(guardrail) else (seen - allowed))
     if gap <= 0:
         return 0.0
-    variance = seen * (1 - seen)
+    variance = max(seen * (1 - seen), 0.0)
     if guardrail.relative and per_candidate:
-        variance += baseline * (1 - baseline) / per_candidate
+        variance += max(baseline * (1 - baseline), 0.0) / per_candidate
     return gap**2 / (2 * (variance + gap**2))
 
 
