@@ -22,7 +22,9 @@ def test_a_step_that_a_person_must_approve_does_not_begin_before_its_name_stands
     drive.declare("2.0.0")
     events = drive.serve(60)
     assert drive.kinds(events) == ["held 2.0.0"]
-    assert events[0].reason == "step 'half' waits for a person: add 'half' to approvals"
+    assert events[0].reason == (
+        "step 'half' waits for a person: add 'half' to approvals (tidegate approve digits half)"
+    )
     drive.serve(600)
     drive.idle(7200)
     assert drive.weights == {"1.0.0": 95, "2.0.0": 5}

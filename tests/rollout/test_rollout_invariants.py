@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -252,8 +253,8 @@ def test_a_whole_state_goes_through_json_unchanged() -> None:
 
 
 def test_a_document_of_a_newer_format_is_refused_with_what_to_do() -> None:
-    doc = to_doc(Drive().state) | {"format": 2}
-    with pytest.raises(NeedsPerson, match="route states of format 2, this Tidegate knows 1"):
+    doc = to_doc(Drive().state) | {"format": 3}
+    with pytest.raises(NeedsPerson, match="route states of format 3, this Tidegate knows 2"):
         from_doc(doc)
 
 
@@ -274,4 +275,24 @@ def test_a_document_of_format_1_can_be_read() -> None:
     state = from_doc(json.loads(text))
     assert state.stable is not None
     assert (state.stable.digest, state.standby[0].until, state.duties[0].mode) == (digest, 10.5, "branch")
-    assert json.loads(json.dumps(to_doc(state))) == json.loads(text)
+    assert from_doc(json.loads(json.dumps(to_doc(state)))) == state
+
+
+def test_a_rollout_that_the_first_format_left_goes_on_where_it_was() -> None:
+    text = (Path(__file__).parent / "states" / "format-1.json").read_text()
+    drive = Drive(from_doc(json.loads(text)))
+    candidate = drive.state.candidate
+    assert candidate is not None
+    assert (candidate.release.version, candidate.step, candidate.clock) == ("4.0.0", 1, 20.0)
+    assert candidate.analysis is not None and candidate.verdict is not None
+    assert (candidate.room, candidate.replicas, drive.state.replicas, drive.state.watch) == (1.0, 1, 0, None)
+    assert [rejection.digest for rejection in drive.state.rejected] == [release("3.0.0").digest]
+    drive.now = candidate.hold_since
+    drive.batch_id = candidate.last_batch
+    for version in ("1.0.0", "2.0.0", "4.0.0"):
+        drive.seen_releases[release(version).digest] = release(version)
+    drive.policy = candidate.policy
+    drive.commits = 100
+    drive.declare("4.0.0")
+    drive.serve(100)
+    assert drive.kinds() == ["resumed 4.0.0", "step 4.0.0", "promoted 4.0.0", "standby_released 1.0.0"]

@@ -11,11 +11,12 @@ from typing import Final
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
 from tidegate.analysis.model import Batch, Result
 from tidegate.rollout.finish import reject
-from tidegate.rollout.state import Candidate, Hold
+from tidegate.rollout.state import Candidate, Hold, Phase
 from tidegate.rollout.turn import Turn
+from tidegate.rollout.watch import record_of_stable
 from tidegate.spec.policy import PolicyFields
 
-COUNTS: Final = frozenset({None, Hold.NO_DATA, Hold.SOURCE_DOWN, Hold.TOO_FEW, Hold.INCONCLUSIVE})
+COUNTS: Final = frozenset({None, Hold.NO_DATA, Hold.SOURCE_DOWN, Hold.TOO_FEW, Hold.INCONCLUSIVE, Hold.DISAGREEMENT})
 """The holds in which evidence still counts towards the step: what arrives is what was waited for."""
 SPENDS: Final = COUNTS | {Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING, Hold.NOT_READY}
 """The holds that use up the policy's budget: all but those in which a person is waited for."""
@@ -34,6 +35,25 @@ def gather(turn: Turn) -> None:
     if fresh:
         _count(turn, candidate, fresh)
     _judge(turn, turn.candidate, fresh)
+
+
+def compare(turn: Turn) -> None:
+    """Take in the closed windows of mirrored requests: a shadow step's clock and its gate run on these pairs alone."""
+    candidate = turn.candidate
+    since = max(candidate.step_started_at, candidate.no_data_since or 0.0)
+    fresh = [window for window in turn.seen.pairs if window.pairs and window.start >= candidate.step_started_at]
+    if candidate.doing is not Phase.SHADOW or not fresh:
+        return
+    counts, spends = candidate.hold in COUNTS, candidate.hold in SPENDS
+    seconds = sum(window.end - window.start for window in fresh)
+    pairs = sum(window.pairs for window in fresh)
+    turn.update(
+        clock=candidate.clock + (seconds if counts else 0.0),
+        step_requests=candidate.step_requests + (pairs if counts else 0),
+        agreed=candidate.agreed + (sum(window.agreed for window in fresh) if counts else 0),
+        spent=candidate.spent + (seconds if spends else 0.0),
+        no_data_since=max([since, *(window.end for window in fresh)]),
+    )
 
 
 def same_test(one: PolicyFields, other: PolicyFields) -> bool:
@@ -84,12 +104,21 @@ def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
     analysis = _analysis(candidate)
     for batch in judged:
         analysis = absorb(analysis, batch)
+    if judged and candidate.policy.watch:
+        turn.update(record=record_of_stable(_record(candidate), judged).to_doc())
     said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
     if judged:
         turn.update(analysis=analysis.to_doc(), verdict=said)
     if said.result is Result.FAIL:
         turn.update(verdict=said)
         reject(turn, said.sentence)
+
+
+def _record(candidate: Candidate) -> Analysis:
+    """What `watch` will hold the candidate against after its promotion: stable's windows of this rollout."""
+    if candidate.record is None:
+        return begin(candidate.policy.watch, candidate.policy.confidence, attempt=candidate.attempt)
+    return Analysis.from_doc(candidate.record)
 
 
 def _analysis(candidate: Candidate) -> Analysis:

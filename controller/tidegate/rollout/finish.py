@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegate.rollout.state import Candidate, EventKind, GitDuty, Phase, Rejection, RouteState, Standby
+from tidegate.rollout.state import Candidate, EventKind, GitDuty, Phase, Rejection, RouteState, Standby, Watch
 from tidegate.rollout.turn import Turn
 from tidegate.spec.release import Release
 from tidegate.spec.units import format_duration
@@ -21,19 +21,20 @@ def promote(turn: Turn, reason: str) -> None:
     kind = EventKind.FAST_ROLLBACK if turn.candidate.fast else EventKind.PROMOTED
     old = turn.state.stable
     ended = turn.end(Phase.PROMOTED)
-    install(turn, ended.release, ended.touched, ended.policy.standby, reason)
+    install(turn, ended.release, ended.touched, ended.policy.standby, reason, replicas=ended.replicas)
+    begin_watch(turn, ended, old)
     turn.tell(kind, ended.release, reason, phase=Phase.PROMOTED, of=ended)
     release_standbys(turn, old)
 
 
-def install(turn: Turn, release: Release, commit: str, standby: float, reason: str) -> None:
+def install(turn: Turn, release: Release, commit: str, standby: float, reason: str, *, replicas: int) -> None:
     """Make `release` the stable one, remember it, and owe git the note. `standby` in seconds, for the one before."""
     state = turn.state
     old = state.stable
     gone = {release.digest} | ({old.digest} if old is not None else set())
     kept = tuple(s for s in state.standby if s.release.digest not in gone)
     if old is not None and standby > 0:
-        kept = (Standby(old, turn.now + standby), *kept)
+        kept = (Standby(old, turn.now + standby, state.replicas), *kept)
     duty = GitDuty(_duty_id("promote", release, commit, turn.now), "promote", release, commit, reason)
     turn.set(
         stable=release,
@@ -43,7 +44,51 @@ def install(turn: Turn, release: Release, commit: str, standby: float, reason: s
         duties=(*state.duties, duty),
         degraded=None,
         skipped=None,
+        replicas=replicas,
+        watch=None,
     )
+
+
+def begin_watch(turn: Turn, ended: Candidate, old: Release | None) -> None:
+    """Guardrails that stay on for as long as the release before is hot. Nobody watches a way back: a person chose it."""
+    policy = ended.policy
+    if not policy.watch or ended.fast or policy.standby <= 0:
+        return
+    until = turn.now + policy.standby
+    watch = Watch(
+        ended.release, ended.touched, policy, turn.now, until, good=old, read_to=turn.now, analysis=ended.record
+    )
+    turn.set(watch=watch)
+
+
+def take_back(turn: Turn, watch: Watch, good: Standby, reason: str) -> None:
+    """After its promotion: traffic goes back to the release before at once, and git is owed the revert, as for a breach."""
+    state, bad, desired = turn.state, watch.release, turn.seen.desired
+    asked = desired.touched if desired is not None and desired.release.digest == bad.digest else watch.touched
+    mode = watch.policy.rollback.git
+    revert = GitDuty(
+        _duty_id("revert", bad, watch.touched, turn.now), "revert", bad, watch.touched, reason, good.release, mode
+    )
+    back = GitDuty(
+        _duty_id("promote", good.release, good.release.commit, turn.now),
+        "promote",
+        good.release,
+        good.release.commit,
+        f"back from {bad.label}: {reason}",
+    )
+    digests = {good.release.digest, bad.digest}
+    turn.set(
+        stable=good.release,
+        standby=tuple(s for s in state.standby if s.release.digest not in digests),
+        promoted=(good.release, *(r for r in state.promoted if r.digest not in digests)),
+        rejected=(*state.rejected, Rejection(bad.digest, asked, reason, turn.now))[-REMEMBERED:],
+        duties=(*state.duties, revert, back),
+        degraded=None,
+        skipped=None,
+        replicas=good.replicas or state.replicas,
+        watch=None,
+    )
+    turn.tell(EventKind.ROLLED_BACK, bad, reason, phase=Phase.ROLLED_BACK)
 
 
 def release_standbys(turn: Turn, newest: Release | None = None) -> None:

@@ -17,7 +17,8 @@ from tidegate.spec.units import format_duration
 
 SILENT: Final = frozenset({Hold.NO_DATA, Hold.SOURCE_DOWN})
 BROKEN: Final = frozenset({Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING})
-PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED})
+PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED, Hold.QUEUED, Hold.COOLING})
+"""The holds that wait for something outside the rollout: silence says nothing then, and no budget is used up."""
 CALM_BATCHES: Final = 3
 CALM_LEAST: Final = 5.0
 """Seconds of silence that reading the record may cost on a busy machine, however short the batches are."""
@@ -34,10 +35,14 @@ class Wait(NamedTuple):
 def cause(turn: Turn) -> Wait | None:
     """The first cause to hold that stands now, None when nothing does. May reject, when the policy's time is over."""
     candidate = turn.candidate
+    if turn.queued:
+        return Wait(Hold.QUEUED, turn.queued)
     if turn.held_by_hand:
-        return Wait(Hold.MANUAL, "hold: true in git; take it out to go on")
+        return Wait(Hold.MANUAL, _by_hand(turn))
     if candidate.step < 0:
-        return _baseline(turn, candidate)
+        return _baseline(turn, candidate) or _cooling(turn, candidate)
+    if candidate.doing is Phase.SHADOW and not turn.seen.mirroring:
+        return Wait(Hold.UNSUPPORTED, "the gateway mirrors nothing just now: the step's clock stands still")
     if not turn.ready(candidate.release):
         why = turn.seen.why.get(candidate.release.workload) or f"its workload is {turn.readiness(candidate.release)}"
         return Wait(Hold.NOT_READY, f"{candidate.release.label} is not ready: {why}")
@@ -70,6 +75,7 @@ def resume(turn: Turn) -> None:
     candidate = turn.candidate
     held = format_duration(round(turn.now - candidate.hold_since))
     since = candidate.no_data_since
+    turn_came = candidate.hold is Hold.QUEUED
     turn.move(
         candidate.doing,
         hold=None,
@@ -79,6 +85,7 @@ def resume(turn: Turn) -> None:
         calm_since=None,
         waiting_since=None,
         no_data_since=max(since, turn.now) if since is not None else None,
+        started_at=turn.now if turn_came else candidate.started_at,
     )
     turn.tell(EventKind.RESUMED, candidate.release, f"held for {held} ({candidate.hold}), goes on")
 
@@ -87,6 +94,23 @@ def patience(candidate: Candidate) -> float:
     """Seconds of silence that are borne before a hold, and of calm that end one; doubled with each hold of a step."""
     counted = candidate.holds - (candidate.hold in SILENT | BROKEN)
     return float(max(CALM_BATCHES * candidate.policy.batch, CALM_LEAST) * 2 ** min(max(counted, 0), 10))
+
+
+def _by_hand(turn: Turn) -> str:
+    if turn.seen.desired is None and turn.seen.gone:
+        return "git asks for nothing here any more: put the deployment back to go on"
+    return f"hold: true in git; take it out to go on (tidegate resume {turn.state.route})"
+
+
+def _cooling(turn: Turn, candidate: Candidate) -> Wait | None:
+    """After a rejection, users are left in peace for a while before the next release of the route is tried on them."""
+    if not candidate.validated or candidate.fast or turn.state.stable is None or not turn.state.rejected:
+        return None
+    passed = turn.now - max(rejection.at for rejection in turn.state.rejected)
+    if not 0 <= passed < turn.seen.cool_down:
+        return None
+    ago, rest = format_duration(round(passed)), format_duration(turn.seen.cool_down)
+    return Wait(Hold.COOLING, f"a release of this route was rejected {ago} ago: the next is tried {rest} after that")
 
 
 def _baseline(turn: Turn, candidate: Candidate) -> Wait | None:

@@ -5,31 +5,57 @@ Neighbours: machine.py calls this first in a pass; finish.py ends what is supers
 
 from __future__ import annotations
 
+from tidegate.rollout.capacity import share_of
 from tidegate.rollout.finish import install, release_standbys, standby_text, supersede
 from tidegate.rollout.state import Candidate, Desired, EventKind, GitDuty, Phase, RouteState
+from tidegate.rollout.steps import path
 from tidegate.rollout.turn import Turn
 from tidegate.spec.release import Release
+from tidegate.spec.units import format_duration
 
 
 def intake(turn: Turn) -> None:
     """Act on the desired release. None desired (nothing could be read) changes nothing."""
     desired, state = turn.seen.desired, turn.state
     if desired is None:
+        _missing(turn)
         return
+    retire = desired.policy.retire
+    after = retire.after if retire is not None else None
+    if state.absent_since is not None or state.retire_after != after:
+        turn.set(absent_since=None, retire_after=after)
     digest = desired.release.digest
     if state.candidate is not None and state.candidate.release.digest == digest:
         _same(turn, desired, state.candidate)
     elif state.stable is not None and state.stable.digest == digest:
         if state.candidate is not None:
             supersede(turn, f"git asks for {state.stable.label} again ({desired.touched[:12]})")
-        if state.skipped is not None:
-            turn.set(skipped=None)
+        if state.skipped is not None or state.replicas != desired.replicas:
+            turn.set(skipped=None, replicas=desired.replicas)
     elif is_rejected(state, desired):
         _skip(turn, desired)
     else:
         if state.candidate is not None:
             supersede(turn, f"{desired.release.label} took its place ({desired.touched[:12]})")
         _start(turn, desired)
+
+
+def _missing(turn: Turn) -> None:
+    """Git asks for nothing here, or cannot be read. What serves goes on, until the policy's `retire` lets it go."""
+    state = turn.state
+    if not turn.seen.gone:
+        return
+    if state.absent_since is None:
+        turn.set(absent_since=turn.now)
+        return
+    due = state.retire_after is not None and turn.now - state.absent_since >= state.retire_after
+    if due and state.stable is not None and state.candidate is None:
+        left = format_duration(round(turn.now - state.absent_since))
+        reason = f"git has asked for nothing here for {left}, and the policy's retire lets it go"
+        gone = [state.stable, *(standby.release for standby in state.standby)]
+        turn.set(stable=None, standby=(), watch=None, degraded=None)
+        for release in gone:
+            turn.tell(EventKind.STANDBY_RELEASED, release, reason)
 
 
 def is_rejected(state: RouteState, desired: Desired) -> bool:
@@ -56,8 +82,10 @@ def _owed(state: RouteState, digest: str) -> GitDuty | None:
 def _same(turn: Turn, desired: Desired, candidate: Candidate) -> None:
     if candidate.asked != desired.touched:
         turn.update(asked=desired.touched)
+    if candidate.replicas != desired.replicas:
+        turn.update(replicas=desired.replicas)
     if candidate.step < 0 and candidate.policy != desired.policy:
-        turn.update(policy=desired.policy)
+        turn.update(policy=desired.policy, room=_first_room(desired, candidate.config_only))
 
 
 def _skip(turn: Turn, desired: Desired) -> None:
@@ -77,9 +105,10 @@ def _skip(turn: Turn, desired: Desired) -> None:
 def _start(turn: Turn, desired: Desired) -> None:
     state, release = turn.state, desired.release
     former = is_former(state, release, desired.policy.rollback.window)
-    if former and turn.ready(release):
+    if former and turn.seats_ready(release, desired.replicas):
         _go_back(turn, desired)
         return
+    config_only = state.stable is not None and state.stable.workload == release.workload
     candidate = Candidate(
         release=release,
         touched=desired.touched,
@@ -87,13 +116,20 @@ def _start(turn: Turn, desired: Desired) -> None:
         phase=Phase.PREPARING,
         started_at=turn.now,
         policy=desired.policy,
-        config_only=state.stable is not None and state.stable.workload == release.workload,
+        config_only=config_only,
         fast=former,
         attempt=sum(r.digest == release.digest for r in state.rejected),
         startup_timeout=desired.startup_timeout,
+        replicas=desired.replicas,
+        room=_first_room(desired, config_only) if state.stable is not None else 1.0,
     )
     turn.set(candidate=candidate, skipped=None)
     turn.tell(EventKind.STARTED, release, desired.reason or f"asked for by {desired.touched[:12]}")
+
+
+def _first_room(desired: Desired, config_only: bool) -> float:
+    """The share of its replicas that the first step takes."""
+    return share_of(path(desired.policy, config_only)[0])
 
 
 def _go_back(turn: Turn, desired: Desired) -> None:
@@ -101,6 +137,6 @@ def _go_back(turn: Turn, desired: Desired) -> None:
     old = turn.state.stable
     left = f" from {old.label}" if old is not None else ""
     reason = f"back to {desired.release.label}{left}: it is hot; {standby_text(desired.policy.standby)}"
-    install(turn, desired.release, desired.touched, desired.policy.standby, reason)
+    install(turn, desired.release, desired.touched, desired.policy.standby, reason, replicas=desired.replicas)
     turn.tell(EventKind.FAST_ROLLBACK, desired.release, reason, phase=Phase.PROMOTED)
     release_standbys(turn, old)

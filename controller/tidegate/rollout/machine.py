@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tidegate.rollout.evidence import gather
+from tidegate.rollout.evidence import compare, gather
 from tidegate.rollout.finish import fulfilled, release_standbys
 from tidegate.rollout.intake import intake
 from tidegate.rollout.prepare import prepare, validate, watch_stable
 from tidegate.rollout.progress import go_on
 from tidegate.rollout.state import Advance, RouteState, Seen
 from tidegate.rollout.turn import Turn
+from tidegate.rollout.watch import watch_promoted
 
 __all__ = ["advance", "fulfilled"]
 
-_OF_THE_ROUTE: Final[tuple[Callable[[Turn], None], ...]] = (release_standbys, intake, watch_stable)
-_OF_THE_CANDIDATE: Final[tuple[Callable[[Turn], None], ...]] = (prepare, validate, gather, go_on)
+_OF_THE_ROUTE: Final[tuple[Callable[[Turn], None], ...]] = (release_standbys, intake, watch_stable, watch_promoted)
+_OF_THE_CANDIDATE: Final[tuple[Callable[[Turn], None], ...]] = (prepare, validate, gather, compare, go_on)
 
 
 def advance(state: RouteState, seen: Seen, now: float) -> Advance:

@@ -25,7 +25,7 @@ def prepare(turn: Turn) -> None:
     if turn.ready(candidate.release):
         if candidate.waiting_since is not None:
             turn.update(waiting_since=None)
-        if candidate.phase is Phase.PREPARING and not turn.held_by_hand:
+        if candidate.phase is Phase.PREPARING and not turn.held_by_hand and not turn.queued and _whole(turn, candidate):
             _prepared(turn)
         return
     _not_ready(turn, candidate)
@@ -59,6 +59,15 @@ def watch_stable(turn: Turn) -> None:
         why = turn.seen.why.get(stable.workload) or f"its workload is {turn.readiness(stable)}"
         turn.set(degraded=why)
         turn.tell(EventKind.DEGRADED, stable, f"{stable.label} is not ready: {why}")
+
+
+def _whole(turn: Turn, candidate: Candidate) -> bool:
+    """A way back takes everything at once: it waits for all replicas, but for no longer than one start takes."""
+    if not candidate.fast or turn.seats_ready(candidate.release, candidate.replicas):
+        return True
+    if candidate.short_since is None:
+        turn.update(short_since=turn.now)
+    return turn.now - (turn.candidate.short_since or turn.now) >= startup_budget(candidate)
 
 
 def _prepared(turn: Turn) -> None:

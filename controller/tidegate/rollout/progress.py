@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from tidegate.analysis.model import Result
+from tidegate.rollout.capacity import share_of
 from tidegate.rollout.evidence import same_test
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
+from tidegate.rollout.room import enlarge, wanting
 from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
-from tidegate.rollout.steps import budget_used, following, missing_requests, path, present
+from tidegate.rollout.steps import budget_used, following, missing_requests, path, present, startup_budget
 from tidegate.rollout.turn import Turn
 from tidegate.spec.policy import PolicyFields, Step
 from tidegate.spec.units import format_duration, format_share
@@ -43,16 +45,20 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
     """Begin the next step, or promote, when the present one is over; else what it waits for (None: its time)."""
     step = present(candidate)
     if step is not None:
-        if candidate.clock + TOLERANCE < step.duration:
+        left = step.duration - candidate.clock
+        if left <= startup_budget(candidate):
+            enlarge(turn, _next_share(turn, candidate))
+        if left > TOLERANCE:
             return None
         missing = missing_requests(candidate, step)
+        what = "requests" if step.shadow is None else "pairs of answers"
         if missing:
             total = candidate.step_requests + missing
-            wait = Wait(Hold.TOO_FEW, f"step '{step.name}': {candidate.step_requests} of {total} requests seen")
+            wait = Wait(Hold.TOO_FEW, f"step '{step.name}': {candidate.step_requests} of {total} {what} seen")
             wait_or_none = _undecided(turn, candidate, wait)
             if wait_or_none is not None or turn.state.candidate is None:
                 return wait_or_none
-        unseen = _unseen(turn, candidate)
+        unseen = _unseen(turn, candidate) or _disagreement(turn, candidate, step)
         if unseen is not None or turn.state.candidate is None:
             return unseen
     policy = _policy(turn, candidate)
@@ -60,6 +66,29 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
     if index is None:
         return _promotion(turn, candidate)
     return _begin(turn, candidate, policy, index)
+
+
+def _disagreement(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
+    """A shadow step's gate: do enough of the pairs agree? The budget may decide when they never do."""
+    bound = step.agreement
+    if bound is None or candidate.waived or not candidate.step_requests:
+        return None
+    share = candidate.agreed / candidate.step_requests
+    low, high = bound.min, bound.max
+    if (low is None or share >= low) and (high is None or share <= high):
+        return None
+    limit = (
+        f"at least {format_share(low)}" if low is not None and share < low else f"at most {format_share(high or 0.0)}"
+    )
+    seen = f"step '{step.name}': {share:.1%} of {candidate.step_requests:,} pairs of answers agree"
+    return _undecided(turn, candidate, Wait(Hold.DISAGREEMENT, f"{seen}, {limit} is asked for"))
+
+
+def _next_share(turn: Turn, candidate: Candidate) -> float:
+    """The share of its replicas that the next step takes, or the promotion."""
+    policy = _policy(turn, candidate)
+    index = following(candidate, policy)
+    return share_of(path(policy, candidate.config_only)[index]) if index is not None else 1.0
 
 
 def _unseen(turn: Turn, candidate: Candidate) -> Wait | None:
@@ -85,7 +114,8 @@ def _policy(turn: Turn, candidate: Candidate) -> PolicyFields:
 
 def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -> Wait | None:
     step = path(policy, candidate.config_only)[index]
-    if step.shadow is not None:
+    mirrors = step.shadow is not None
+    if mirrors and not turn.seen.mirroring:
         return Wait(
             Hold.UNSUPPORTED,
             f"step '{step.name}' mirrors traffic, which this version of Tidegate cannot do yet: "
@@ -93,23 +123,33 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         )
     approvals = turn.seen.desired.approvals if turn.seen.desired is not None else ()
     if step.approve == "manual" and step.name not in approvals:
-        return Wait(Hold.APPROVAL, f"step '{step.name}' waits for a person: add '{step.name}' to approvals")
+        typed = f"tidegate approve {turn.state.route} {step.name}"
+        return Wait(Hold.APPROVAL, f"step '{step.name}' waits for a person: add '{step.name}' to approvals ({typed})")
+    short = wanting(turn, share_of(step), f"step '{step.name}'")
+    if short is not None:
+        return short.wait
+    candidate = turn.candidate
     if candidate.phase is Phase.HOLDING:
         resume(turn)
     keep = candidate.step < 0 or same_test(candidate.policy, policy)
+    watched = candidate.policy.watch == policy.watch
+    since = candidate.traffic_since
     turn.move(
-        Phase.SHIFTING,
+        Phase.SHADOW if mirrors else Phase.SHIFTING,
         step=index,
         policy=policy,
         step_started_at=turn.now,
         clock=0.0,
         step_requests=0,
+        agreed=0,
         holds=0,
         waived=False,
         no_data_since=turn.now,
-        traffic_since=candidate.traffic_since if candidate.traffic_since is not None else turn.now,
+        traffic_since=turn.now if since is None and not mirrors else since,
         analysis=candidate.analysis if keep else None,
         verdict=candidate.verdict if keep else None,
+        record=candidate.record if watched else None,
+        room=max(candidate.room, share_of(step)),
     )
     turn.tell(EventKind.STEP, candidate.release, _describe(step))
     return None
@@ -126,6 +166,9 @@ def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
         wait_or_none = _undecided(turn, candidate, wait)
         if wait_or_none is not None or turn.state.candidate is None:
             return wait_or_none
+    short = wanting(turn, 1.0, "all of the traffic")
+    if short is not None:
+        return short.wait
     sentence = said.sentence if said is not None else "all steps are over"
     promote(turn, f"{sentence}; {standby_text(candidate.policy.standby)}")
     return None
@@ -145,9 +188,11 @@ def _undecided(turn: Turn, candidate: Candidate, wait: Wait) -> Wait | None:
 
 
 def _describe(step: Step) -> str:
-    parts = [f"segments {', '.join(step.segments)}"] if step.segments else []
+    parts = [f"a copy of {format_share(step.shadow)}"] if step.shadow is not None else []
+    parts += [f"segments {', '.join(step.segments)}"] if step.segments else []
     parts += [format_share(step.weight)] if step.weight is not None else []
     parts += [f"{format_share(step.holdback)} held back"] if step.holdback else []
     parts += [f"for {format_duration(step.duration)}"] if step.duration else []
-    parts += [f"at least {step.min_requests} requests"] if step.min_requests else []
+    what = "requests" if step.shadow is None else "pairs of answers"
+    parts += [f"at least {step.min_requests} {what}"] if step.min_requests else []
     return ", ".join(parts)

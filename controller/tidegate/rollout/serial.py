@@ -12,12 +12,14 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel
 
 from tidegate.analysis.model import Judgement, Result, Verdict
-from tidegate.rollout.state import Candidate, GitDuty, Hold, Phase, Rejection, RouteState, Standby
+from tidegate.rollout.state import Candidate, GitDuty, Hold, Phase, Rejection, RouteState, Standby, Watch
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import PolicyFields, RolloutPolicy
 from tidegate.spec.release import Release
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READS: Final = frozenset({1, 2})
+"""Format 1 had no watch, no capacity and no retirement: what it lacks has a default."""
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -28,18 +30,22 @@ def to_doc(state: RouteState) -> dict[str, Any]:
         "route": state.route,
         "stable": _release(state.stable),
         "candidate": _candidate(state.candidate) if state.candidate is not None else None,
-        "standby": [{"release": _release(s.release), "until": s.until} for s in state.standby],
+        "standby": [_plain(s) | {"release": _release(s.release)} for s in state.standby],
         "promoted": [_release(release) for release in state.promoted],
         "rejected": [_plain(rejection) for rejection in state.rejected],
         "duties": [_plain(d) | {"release": _release(d.release), "good": _release(d.good)} for d in state.duties],
         "degraded": state.degraded,
         "skipped": state.skipped,
+        "replicas": state.replicas,
+        "watch": _watch(state.watch) if state.watch is not None else None,
+        "absent_since": state.absent_since,
+        "retire_after": state.retire_after,
     }
 
 
 def from_doc(doc: Mapping[str, Any]) -> RouteState:
     """The state that `to_doc` wrote. Raises NeedsPerson for a format of a newer Tidegate."""
-    if doc["format"] != FORMAT:
+    if doc["format"] not in READS:
         raise NeedsPerson(
             f"the journal holds route states of format {doc['format']}, this Tidegate knows {FORMAT}",
             where=f"route {doc.get('route', '?')}",
@@ -49,7 +55,7 @@ def from_doc(doc: Mapping[str, Any]) -> RouteState:
         route=doc["route"],
         stable=_maybe_release(doc["stable"]),
         candidate=_load_candidate(doc["candidate"]) if doc["candidate"] is not None else None,
-        standby=tuple(Standby(Release(**s["release"]), s["until"]) for s in doc["standby"]),
+        standby=tuple(Standby(**{**s, "release": Release(**s["release"])}) for s in doc["standby"]),
         promoted=tuple(Release(**release) for release in doc["promoted"]),
         rejected=tuple(Rejection(**rejection) for rejection in doc["rejected"]),
         duties=tuple(
@@ -58,6 +64,10 @@ def from_doc(doc: Mapping[str, Any]) -> RouteState:
         ),
         degraded=doc["degraded"],
         skipped=doc["skipped"],
+        replicas=doc.get("replicas", 0),
+        watch=_load_watch(doc["watch"]) if doc.get("watch") is not None else None,
+        absent_since=doc.get("absent_since"),
+        retire_after=doc.get("retire_after"),
     )
 
 
@@ -113,6 +123,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "hold": str(candidate.hold) if candidate.hold is not None else None,
         "resume_phase": str(candidate.resume_phase) if candidate.resume_phase is not None else None,
         "analysis": dict(candidate.analysis) if candidate.analysis is not None else None,
+        "record": dict(candidate.record) if candidate.record is not None else None,
         "verdict": _verdict(candidate.verdict) if candidate.verdict is not None else None,
     }
 
@@ -125,6 +136,26 @@ def _load_candidate(doc: Mapping[str, Any]) -> Candidate:
         "policy": policy_from_doc(doc["policy"]),
         "hold": Hold(doc["hold"]) if doc["hold"] is not None else None,
         "resume_phase": Phase(doc["resume_phase"]) if doc["resume_phase"] is not None else None,
+        "verdict": _load_verdict(doc["verdict"]) if doc["verdict"] is not None else None,
+    })  # fmt: skip
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    return _plain(watch) | {
+        "release": _release(watch.release),
+        "good": _release(watch.good),
+        "policy": policy_to_doc(watch.policy),
+        "analysis": dict(watch.analysis) if watch.analysis is not None else None,
+        "verdict": _verdict(watch.verdict) if watch.verdict is not None else None,
+    }
+
+
+def _load_watch(doc: Mapping[str, Any]) -> Watch:
+    return Watch(**{
+        **doc,
+        "release": Release(**doc["release"]),
+        "good": _maybe_release(doc["good"]),
+        "policy": policy_from_doc(doc["policy"]),
         "verdict": _load_verdict(doc["verdict"]) if doc["verdict"] is not None else None,
     })  # fmt: skip
 

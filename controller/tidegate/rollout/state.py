@@ -42,6 +42,10 @@ class Hold(StrEnum):
     INCONCLUSIVE = "inconclusive"
     UNSUPPORTED = "unsupported"
     NOT_READY = "not_ready"
+    DISAGREEMENT = "disagreement"
+    CAPACITY = "capacity"
+    QUEUED = "queued"
+    COOLING = "cooling"
 
 
 class EventKind(StrEnum):
@@ -90,10 +94,11 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A former stable release that stays hot `until` (epoch seconds)."""
+    """A former stable release that stays hot `until` (epoch seconds), with as many replicas as it had; 0: not known."""
 
     release: Release
     until: float
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,40 @@ class Rejection:
     touched: str
     reason: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """One closed window of mirrored requests: how many were answered by both arms, and how many of those agreed.
+
+    `start` and `end` in epoch seconds. A copy that was lost is no pair: it never counts as agreement.
+    """
+
+    start: float
+    end: float
+    pairs: int
+    agreed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The stable release under the policy's `watch` guardrails since its promotion, `until` its standby window ends.
+
+    `touched` asked for it; `good` is the release before it. `read_to`: evidence up to then is taken in; `windows` counts
+    it. `alerted`: that it fails was told, and there was nothing to go back to. Times in epoch seconds.
+    """
+
+    release: Release
+    touched: str
+    policy: PolicyFields
+    since: float
+    until: float
+    good: Release | None = None
+    read_to: float = 0.0
+    windows: int = 0
+    analysis: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
+    alerted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +158,9 @@ class Candidate:
     `spent` and `requests`: evidence seconds and candidate requests of the whole rollout, for the policy's budget.
     `holds` counts those of this step that evidence caused, `losses` how often its workload went down.
     `calm_since`: the cause of the hold was gone. `waived`: no_data's `pass` has set this step's requests aside.
+
+    `replicas` is what git asks for, `room` the share of them that has to run by now; `short_since`: it waits for them.
+    `agreed` of this shadow step's `step_requests` pairs. `record`: an analysis that knows of stable alone, for `watch`.
     """
 
     release: Release
@@ -152,6 +194,11 @@ class Candidate:
     losses: int = 0
     calm_since: float | None = None
     waived: bool = False
+    replicas: int = 1
+    room: float = 1.0
+    short_since: float | None = None
+    agreed: int = 0
+    record: Mapping[str, Any] | None = None
 
     @property
     def doing(self) -> Phase:
@@ -161,7 +208,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class GitDuty:
-    """What git has yet to be told. Journaled with the state, so that no crash loses it. `kind`: revert or promote."""
+    """What git has yet to be told. Journaled with the state, so that no crash loses it. `kind`: revert, promote or forget.
+
+    `route`: the route that it is about, where that is none any more (forget: its promoted ref goes); else ''.
+    """
 
     id: str
     kind: str
@@ -170,6 +220,7 @@ class GitDuty:
     reason: str
     good: Release | None = None
     mode: str = "revert"
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +228,8 @@ class RouteState:
     """One route, whole. `promoted` newest first, the stable release included.
 
     `degraded` says why the stable release cannot serve. `skipped` names the rejected request that was told as such.
+    `replicas`: how many the stable release runs; 0: not known. `absent_since`: git asks for nothing here any more;
+    `retire_after`: seconds after which the last policy lets it go then, None: never.
     """
 
     route: str
@@ -188,6 +241,15 @@ class RouteState:
     duties: tuple[GitDuty, ...] = ()
     degraded: str | None = None
     skipped: str | None = None
+    replicas: int = 0
+    watch: Watch | None = None
+    absent_since: float | None = None
+    retire_after: float | None = None
+
+    @property
+    def retired(self) -> bool:
+        """Whether it served once and was let go, since git has long ceased to ask for anything here."""
+        return self.stable is None and bool(self.promoted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +275,16 @@ class Event:
 class Seen:
     """What the engine observed for one route in this pass.
 
-    `desired` None: nothing could be read, so nothing changes. `ready`: by workload digest, missing means cold;
-    `why`: the reason of one that is not ready. `batches`: closed ones since the last pass, in order; `open` the running
-    ones. `source_up` False: the record could not be read. `validation`: by release digest, '' passed, else the reason.
+    `desired` None: nothing could be read, or git asks for nothing, so nothing changes. `ready`: by workload digest,
+    missing means cold; `why`: the reason of one that is not ready. `batches`: closed ones since the last pass, in
+    order; `open` the running ones. `source_up` False: the record could not be read. `validation`: by release digest, '' passed, else the reason.
     `read_to`: the record has been read up to then, None up to now; so a restarted controller takes no unread time for
     silence. `awake_since`: when this controller began to look (epoch seconds).
+
+    `gone`: git was read, and asks for nothing here. `replicas`: ready ones by workload, missing means nobody counts
+    them. `mirroring`: the gateway can copy requests; `pairs` are the closed windows of copies since the last pass.
+    `queued`: why a rollout must not begin just now (others are under way), '' when it may. `cool_down`: seconds after a
+    rejection in which none begins.
     """
 
     desired: Desired | None
@@ -229,6 +296,12 @@ class Seen:
     validation: Mapping[str, str] = field(default_factory=dict)
     read_to: float | None = None
     awake_since: float = 0.0
+    gone: bool = False
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    mirroring: bool = False
+    pairs: tuple[Pairs, ...] = ()
+    queued: str = ""
+    cool_down: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

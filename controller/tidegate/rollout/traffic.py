@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidegate.rollout.capacity import hot_releases
 from tidegate.rollout.state import Candidate, Readiness, RouteState
-from tidegate.rollout.steps import path
+from tidegate.rollout.steps import path, present
 from tidegate.spec.release import Release
 
 WHOLE = 1_000_000
@@ -34,11 +35,13 @@ class Traffic:
     """The split of one route. The weights of all arms, and those of each segment, sum to exactly one million.
 
     A segment that no arm names is split like the rest. No arms: nothing has been promoted yet, so nobody may answer.
-    `moving` True while a rollout may change the weights.
+    `moving` True while a rollout may change the weights. `mirror`: the share of the requests, in millionths, of which the
+    candidate gets a copy whose answer goes to nobody.
     """
 
     arms: tuple[TrafficArm, ...] = ()
     moving: bool = False
+    mirror: int = 0
 
     @property
     def weights(self) -> dict[str, float]:
@@ -99,13 +102,19 @@ def traffic(state: RouteState, ready: Mapping[str, Readiness]) -> Traffic:
         for s in state.standby
         if up(s.release) and s.release.digest not in named
     ]
-    return Traffic(tuple(arms), candidate is not None and candidate.validated)
+    mirror = _mirrored(candidate) if candidate is not None and up(candidate.release) and not rest else 0
+    return Traffic(tuple(arms), candidate is not None and candidate.validated, mirror)
+
+
+def _mirrored(candidate: Candidate) -> int:
+    """The share that the candidate's present step copies, in millionths; a hold keeps it, as it keeps the weights."""
+    step = present(candidate)
+    return round(step.shadow * WHOLE) if step is not None and step.shadow is not None else 0
 
 
 def hot(state: RouteState) -> frozenset[str]:
     """The workloads that this route needs running: of its stable release, its candidate and its standbys."""
-    releases = [state.stable, state.candidate.release if state.candidate else None, *(s.release for s in state.standby)]
-    return frozenset(release.workload for release in releases if release is not None)
+    return frozenset(release.workload for release in hot_releases(state))
 
 
 def may_stop(states: Iterable[RouteState], running: Iterable[str]) -> frozenset[str]:

@@ -21,6 +21,7 @@ class Turn:
     """The state between the old one and the new one. `now` in epoch seconds."""
 
     def __init__(self, state: RouteState, seen: Seen, now: float) -> None:
+        self.before = state
         self.state = state
         self.seen = seen
         self.now = now
@@ -36,10 +37,24 @@ class Turn:
 
     @property
     def held_by_hand(self) -> bool:
-        """Whether git says `hold: true`; while git cannot be read, whether it did. A way back is never held."""
+        """Whether git says `hold: true`; while git cannot be read, whether it did. A way back is never held.
+
+        Where git asks for nothing any more, nobody asks for a rollout to go on either.
+        """
         candidate, desired = self.candidate, self.seen.desired
-        held = desired.hold if desired is not None else candidate.hold is Hold.MANUAL
+        held = desired.hold if desired is not None else self.seen.gone or candidate.hold is Hold.MANUAL
         return held and not candidate.fast
+
+    @property
+    def queued(self) -> str:
+        """Why the candidate has to wait for its turn, '' when it need not: a first release and a way back never do."""
+        candidate = self.candidate
+        begun = candidate.phase is not Phase.PREPARING and candidate.hold is not Hold.QUEUED
+        return "" if begun or candidate.fast or self.state.stable is None else self.seen.queued
+
+    def seats_ready(self, release: Release, replicas: int) -> bool:
+        """Whether it is ready, with that many replicas; where nobody counts them, its readiness is enough."""
+        return self.ready(release) and self.seen.replicas.get(release.workload, replicas) >= replicas
 
     def ready(self, release: Release | None) -> bool:
         """Whether a release's workload is ready."""

@@ -58,6 +58,13 @@ class ArtifactSettings(Part):
     stores: dict[Text, dict[Text, Any]] = Field(default_factory=dict)
 
 
+class RolloutSettings(Part):
+    """How much may be in motion: rollouts at once, and seconds after a rejection before a route's next one begins."""
+
+    at_once: Annotated[Whole, Field(ge=1)] | None = None
+    cool_down: Duration = 0.0
+
+
 class Controller(Document):
     """tidegate.yaml. Relative paths are relative to the file."""
 
@@ -74,3 +81,4 @@ class Controller(Document):
     artifacts: ArtifactSettings = ArtifactSettings()
     server: ServerSettings = ServerSettings()
     author: Author = Author()
+    rollouts: RolloutSettings = RolloutSettings()

@@ -21,6 +21,7 @@ class FeatureOverride(Part):
     reason: Text | None = None
     hold: Flag | None = None
     approvals: tuple[Text, ...] | None = None
+    retry: Annotated[Whole, Field(ge=0)] | None = None
 
 
 class Deployment(Document):
@@ -36,3 +37,4 @@ class Deployment(Document):
     features: dict[Name, FeatureOverride] = Field(default_factory=dict)
     hold: Flag = False
     approvals: tuple[Text, ...] = ()
+    retry: Annotated[Whole, Field(ge=0)] = 0

@@ -33,6 +33,7 @@ class Step(Part):
     approve: Literal["manual"] | None = None
     agreement: Bound | None = None
     holdback: Share | None = None
+    capacity: Share | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Step:
