@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
-from tidegate.rules.pins import commit_floats
+from tidegate.rules.pins import floats
 from tidegate.rules.rule import Example, Rule
 
 
@@ -17,7 +17,7 @@ def check(context: Context) -> Iterator[Finding]:
     """Judge `code.commit` and `preprocessing.commit` of every version."""
     for _, version in context.versions():
         for field, part in (("code", version.value.code), ("preprocessing", version.value.preprocessing)):
-            why = commit_floats(part.commit) if part is not None else None
+            why = floats("git", part.commit) if part is not None else None
             if why is not None and part is not None:
                 message = f"'{part.commit}' is not a full commit: {why}"
                 yield RULE.finding(

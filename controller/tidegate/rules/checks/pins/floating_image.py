@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
-from tidegate.rules.pins import image_floats
+from tidegate.rules.pins import floats
 from tidegate.rules.rule import Example, Rule
 
 
@@ -18,7 +18,7 @@ def check(context: Context) -> Iterator[Finding]:
     """Judge `runtime.image` of every version."""
     for _, version in context.versions():
         runtime = version.value.runtime
-        why = image_floats(runtime.image) if runtime is not None and runtime.image is not None else None
+        why = floats("oci-image", runtime.image) if runtime is not None and runtime.image is not None else None
         if why is not None and runtime is not None and runtime.image is not None:
             name = runtime.image.partition("@")[0]
             fix = f"write {name}@sha256:<digest>, as your registry or 'docker buildx imagetools inspect' tells it"
