@@ -55,7 +55,10 @@ class Runner:
         Raises NeedsPerson when the gateway cannot be started at all (its address is in use).
         """
         parts, controller = self._parts, self._parts.controller
-        parts.gateway.start()
+        try:
+            controller.steering.start()
+        except RetryLater as error:  # a full disk, a slow start: each pass tries again
+            log.warning("the gateway does not run yet: %s", error)
         parts.runtime.watch(lambda: parts.hints.give(Hint.RUNTIME))
         hints = {Hint.GIT, Hint.RUNTIME}
         try:

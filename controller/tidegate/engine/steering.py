@@ -34,6 +34,7 @@ class Steering:
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
         self._table: Table | None = None
         self._settled = False
+        self._begun = False
         self._looks = 0
         self.waiting = ""
         self.unreadable: dict[str, TidegateError] = {}
@@ -43,12 +44,17 @@ class Steering:
         """True when the gateway serves the last table as it was meant."""
         return self._settled
 
+    def start(self) -> None:
+        """Start Envoy, adopt it, or hand over to one with new settings. Raises RetryLater or NeedsPerson."""
+        with _disk():
+            self._gateway.start()
+        self._begun = True
+
     def check(self) -> None:
-        """See that Envoy runs; start it again when it died. Raises RetryLater or NeedsPerson when that fails."""
-        if not self._gateway.alive():
+        """See that Envoy runs, with today's settings; start it again when it died. Raises RetryLater or NeedsPerson."""
+        if not self._begun or not self._gateway.alive():
             self._settled = False
-            with _disk():
-                self._gateway.start()
+            self.start()
 
     def keep_record_short(self) -> None:
         """Begin a new record file when the present one has grown large; the reader finds its way by itself."""
