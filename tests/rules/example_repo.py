@@ -59,7 +59,9 @@ def edited(edit: Example) -> dict[str, bytes]:
 
 def mended(edit: Example) -> dict[str, bytes]:
     """Its files when what was found in a bad example has been mended as the fix says."""
-    return example() if edit.mended is None or edit.mended == edit.old else edited(replace(edit, new=edit.mended))
+    if edit.mended is None or edit.mended == edit.old:
+        return example()
+    return edited(replace(edit, new=edit.mended, path=edit.mended_path or edit.path))
 
 
 def judge(files: Mapping[str, bytes], *, history: bool = True) -> list[Finding]:

@@ -34,10 +34,11 @@ class History:
     """The base that a change is compared with. `files` and `declared`: what Tidegate reads of it. `commit`: its id.
 
     `former`: by path, the blob ids that this path has had in the base's history, '' for a time without it after it had
-    been there; only of the paths that this change touches, and only as deep as the clone goes (`shallow`).
+    been there; only of the version files that this change touches, and only as deep as the clone goes (`shallow`).
 
     `undone`: paths that a revert of merged commits has set back to what they were before these commits. `ahead`: paths
-    that the base's branch has gained since. `gone`: the models whose folders this change takes away, as they were.
+    that the base's branch has gained since, with their blobs' ids. `gone`: the models whose folders this change takes
+    away, as they were.
     """
 
     commit: str
@@ -47,5 +48,14 @@ class History:
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shallow: bool = False
     undone: frozenset[str] = frozenset()
-    ahead: frozenset[str] = frozenset()
+    ahead: Mapping[str, str] = field(default_factory=dict)
     gone: Mapping[str, Facts] = field(default_factory=dict)
+
+    def new(self, change: Change) -> bool:
+        """Whether a change adds what was never merged: no content that comes back, none that was merged meanwhile."""
+        known = self.ahead.get(change.path) == change.blob != ""
+        return change.status == "A" and not known and not self.restores(change)
+
+    def restores(self, change: Change) -> bool:
+        """Whether a change brings back what its path held on the base's branch, or before commits that it reverts."""
+        return change.path in self.undone or (change.blob != "" and change.blob in self.former.get(change.path, ()))

@@ -26,6 +26,7 @@ class Example:
 
     `at`: what stands at the line and column of the finding in a bad example; '' means 1:1, the whole file.
     `mended`: what `new` becomes when the finding's fix is followed, `old` when nothing is said.
+    `mended_path`: where the file lies then, when the fix is to name it otherwise.
     `deleted`: the file is taken away instead, or moved to `new`; mended, it is back.
     """
 
@@ -34,6 +35,7 @@ class Example:
     old: str = ""
     at: str = ""
     mended: str | None = None
+    mended_path: str = ""
     deleted: bool = False
 
 

@@ -1,19 +1,28 @@
-"""The base that a change is compared with, asked of git: which commit it is, and what it held.
+"""The base that a change is compared with, asked of git: which commit it is, what it held, and what is new since.
 
-Neighbours: tree.py says what is judged, judge.py cuts this up by model and hands it to the rules.
+Neighbours: tree.py says what is judged, past.py looks back, judge.py cuts this up by model and hands it to the rules.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tidegate.cli.check.tree import Tree
+from tidegate.cli.check.past import changes_between, former_of, gone_models, undone_by_reverts
+from tidegate.cli.check.tree import Entry, Tree
+from tidegate.gitrepo import past
 from tidegate.gitrepo.tree import resolve
 from tidegate.rules.facts import Facts
 from tidegate.rules.history import Change
+from tidegate.spec.controller import Controller
+from tidegate.spec.declared import load_document
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.layout import wanted
+
+EXACTLY = ".."
+"""`REF..`, as git writes it: that commit itself is the base, not what this branch has in common with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,7 @@ class Base:
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shallow: bool = False
     undone: frozenset[str] = frozenset()
-    ahead: frozenset[str] = frozenset()
+    ahead: Mapping[str, str] = field(default_factory=dict)
     gone: Mapping[str, Facts] = field(default_factory=dict)
 
 
@@ -57,17 +66,27 @@ class Asked:
 def base_commit(tree: Tree, reference: str | None) -> Asked | None:
     """What to compare with; None when there is nothing to compare with. Asked on every run: cheap.
 
-    What `gather` says depends on this (`Asked.key`) and on the tree, and on nothing else.
+    `reference` is what the caller named. Without it, a pull request in GitHub Actions is compared with its target branch,
+    and what a commit is about to hold (pre-commit) with the branch that the controller follows. The base is the merge base
+    of the two: a branch that is behind is not told that it deletes what others added. Raises NeedsPerson.
     """
-    if reference is None:
-        return None
     if tree.git is None:
-        raise NeedsPerson("is in no git repository", where=str(tree.root), fix="leave '--base' out")
-    commit = resolve(tree.git, reference)
-    if commit is None:
-        fix = "fetch it, or name a branch, tag or commit that is here"
-        raise NeedsPerson("there is no such commit", where=reference, fix=fix)
-    return Asked(commit, commit)
+        if reference is None:
+            return None
+        fix = "leave '--base' out, or validate a clone"
+        raise NeedsPerson("is in no git repository: there is nothing to compare with", where=str(tree.root), fix=fix)
+    heads, shallow = past.standing(tree.git)
+    name = _implied(tree) if reference is None else reference
+    if name is None:
+        return None
+    tip = resolve(tree.git, name.removesuffix(EXACTLY)) if name else None
+    if tip is None:
+        raise _missing(name, shallow)
+    commit = tip if name.endswith(EXACTLY) or not heads else past.merge_base(tree.git, tip, heads)
+    if commit is None and shallow:
+        raise NeedsPerson(f"the clone is too shallow to tell where this left '{name}'", where=name, fix=_DEEPER)
+    # Nothing in common at all (another root): what the other side holds is what must stay.
+    return Asked(commit or tip, tip, heads, past.reverting(tree.git), shallow)
 
 
 def gather(tree: Tree, asked: Asked) -> Base:
@@ -76,10 +95,71 @@ def gather(tree: Tree, asked: Asked) -> Base:
     `tree.entries` says what there is now: with the ids of the index, or of the files as they lie in the work tree.
     """
     assert tree.git is not None
-    blobs: dict[str, str] = {}
+    before: dict[str, Entry] = {}
     for line in tree.git.run("ls-tree", "-r", "-z", "--full-tree", asked.commit).split(b"\0"):
         head, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
         path = name.removeprefix(tree.prefix)
-        if name.startswith(tree.prefix) and head.startswith("100") and wanted(path):
-            blobs[path] = head.split()[2]
-    return Base(asked.commit, blobs)
+        if name.startswith(tree.prefix) and head and wanted(path):
+            mode, _, blob = head.split()
+            before[path] = Entry(mode, blob)
+    changes = changes_between(tree, before)
+    gained = past.gained(tree.git, asked.commit, asked.tip) if asked.tip != asked.commit else {}
+    ahead = {path.removeprefix(tree.prefix): blob for path, blob in gained.items() if path.startswith(tree.prefix)}
+    steps = former_of(tree, asked.commit, changes)
+    return Base(
+        asked.commit,
+        {path: entry.blob for path, entry in before.items() if entry.mode.startswith("100")},
+        changes,
+        steps.former,
+        asked.shallow,
+        undone_by_reverts(tree, asked.commit, asked.heads, asked.reverting, changes, steps.taken),
+        {path: blob for path, blob in ahead.items() if wanted(path)},
+        gone_models(tree, before),
+    )
+
+
+_DEEPER = "git fetch --unshallow (in GitHub Actions: 'fetch-depth: 0' for actions/checkout)"
+
+
+def _missing(name: str, shallow: bool) -> NeedsPerson:
+    if not name.removesuffix(EXACTLY):
+        return NeedsPerson("the base is empty", where="--base", fix="name a branch, tag or commit, such as origin/main")
+    if shallow or name == _pull_request():
+        return NeedsPerson("the base is not in this clone, which holds a part of history only", where=name, fix=_DEEPER)
+    fix = "fetch it, or name a branch, tag or commit that is here"
+    return NeedsPerson("there is no such commit", where=name, fix=fix)
+
+
+def _implied(tree: Tree) -> str | None:
+    """What to compare with when nobody said so; None where nothing is being proposed."""
+    assert tree.git is not None
+    target = _pull_request()
+    if target is not None and _checked_out(tree):
+        return target
+    if not tree.staged:
+        return None
+    names = [f"refs/remotes/origin/{branch}" for branch in (_followed(tree), "HEAD") if branch is not None]
+    return next((name for name in (*names, "HEAD") if resolve(tree.git, name) is not None), None)
+
+
+def _pull_request() -> str | None:
+    """The branch that a pull request in GitHub Actions goes to; None outside of one."""
+    target = os.environ.get("GITHUB_BASE_REF") if os.environ.get("GITHUB_ACTIONS") == "true" else None
+    return f"refs/remotes/origin/{target}" if target else None
+
+
+def _checked_out(tree: Tree) -> bool:
+    """Whether this is the repository that the workflow runs for: not a submodule of it, nor a clone somewhere else."""
+    assert tree.git is not None
+    workspace = os.environ.get("GITHUB_WORKSPACE", "")
+    if not workspace or not tree.root.is_relative_to(Path(workspace).resolve()):
+        return False
+    return not tree.git.ask("-C", str(tree.root), "rev-parse", "--show-superproject-working-tree").out.strip()
+
+
+def _followed(tree: Tree) -> str | None:
+    """The branch that the controller follows, as tidegate.yaml says."""
+    path = "tidegate.yaml"
+    text = tree.read([path]).get(path)
+    document = load_document(Controller, text, path)[0] if text is not None else None
+    return document.value.branch if document is not None else None
