@@ -28,32 +28,28 @@ def check(context: Context) -> Iterator[Finding]:
     if history is None:
         return
     for name, model in history.gone.items():
-        if model.policies and model.state != "retired":  # no policy: nothing was ever deployed
-            yield _gone(history, name)
+        own = [change for change in history.changes if change.path.startswith(f"models/{name}/")]
+        if own and model.policies and model.state != "retired":  # no policy: nothing was ever deployed
+            yield _gone(name, own)
     for change in history.changes:
         found = place(change.path)
         lost = change.status == "D" or (change.before.startswith("100") and not change.after.startswith("100"))
         if not lost or found is None or found.kind != "Deployment" or found.model in history.gone:
             continue
-        facts = context.facts.get(found.model or "")
-        if (facts is None or facts.state != "retired") and not _replaced(history, change):
+        folder = context.declared.models.get(found.model or "")
+        state = folder.model.value.lifecycle.state if folder is not None and folder.model is not None else ""
+        if state != "retired" and not _replaced(history, change):
             message = f"'{found.model}' has no deployment any more: what serves goes on serving, and nobody steers it"
-            yield RULE.at(
-                change.path, 1, 1, message, "bring it back; to end the model, say 'lifecycle: {state: retired}'"
-            )
+            fix = "bring it back; to end the model, say 'lifecycle: {state: retired}' in model.yaml"
+            yield RULE.at(change.path, 1, 1, message, fix)
 
 
-def _gone(history: History, name: str) -> Finding:
-    own = [change for change in history.changes if change.path.startswith(f"models/{name}/")]
-    new = {place(change.renamed) for change in own if change.renamed}
+def _gone(name: str, own: list[Change]) -> Finding:
+    new = [place(change.renamed) for change in own if change.renamed]
+    names = [found.model for found in new if found is not None and found.model not in (None, name)]
     path = next((change.path for change in own if change.path.endswith("/model.yaml")), own[0].path)
-    names = sorted({found.model for found in new if found is not None and found.model not in (None, name)} - {None})
-    if names:
-        message = (
-            f"'{name}' becomes '{names[0]}', a new model to Tidegate: '{name}' goes on serving, and nobody steers it"
-        )
-    else:
-        message = f"'{name}' leaves git: what serves goes on serving, and nobody steers it"
+    then = f"becomes '{names[0]}', a new model to Tidegate" if names else "leaves git"
+    message = f"'{name}' {then}: what serves as '{name}' goes on serving, and nobody steers it"
     return RULE.at(path, 1, 1, message, _RETIRE)
 
 
@@ -71,5 +67,4 @@ RULE = Rule(
     check=check,
     bad=(Example("models/digits/deployment.yaml", "", deleted=True),),
     good=(Example("models/digits/deployment.yaml", "models/digits/deployments/production.yaml", deleted=True),),
-    scope="general",
 )

@@ -54,5 +54,4 @@ RULE = Rule(
         Example("models/digits/versions/1.0.0.yaml", "models/digits/versions/1.0.0-old.yaml", deleted=True),
     ),
     good=(Example("models/digits/configs/default.yaml", "", deleted=True),),
-    scope="general",
 )

@@ -60,7 +60,7 @@ def _approvals(deployment: Deployment, feature: str | None) -> tuple[str, ...]:
 
 
 _ARCHIVE = 'archive: {version: "1.0.0"}'
-_MOVED = 'archive: {version: "2.0.0"}'
+_MOVED = 'archive: {version: "1.0.0"}\n  checkout: {version: "1.0.0"}'
 
 RULE = Rule(
     id="early-approval",
@@ -71,7 +71,7 @@ RULE = Rule(
     bad=(
         Example(
             "models/digits/deployment.yaml",
-            'archive: {version: "2.0.0", approvals: [half]}',
+            'archive: {version: "1.0.0"}\n  checkout: {version: "1.0.0", approvals: [half]}',
             _ARCHIVE,
             at="half",
             mended=_MOVED,
