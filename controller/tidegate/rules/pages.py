@@ -21,7 +21,7 @@ SUBJECTS: Final = {
     "governance": "does somebody answer for it, and say why",
     "safety": "does anything in it put a machine or a secret at risk",
 }
-_FIXED = {None: "by hand", True: "--fix", False: "--unsafe-fixes"}
+_FIXED = {None: "hand", True: "`--fix`", False: "`--unsafe-fixes`"}
 _SCOPES = {
     "file": "each file by itself",
     "model": "a model's folder with the policies",
@@ -40,7 +40,7 @@ def page(rule: Rule, *, width: int | None = None, bold: Callable[[str], str] = s
     facts = {
         "severity": tuned,
         "silence": silenced,
-        "fix": _fixed(rule),
+        "mended": _mended(rule).replace("`", ""),
         "family": rule.family,
         "looks at": _SCOPES[rule.scope],
     }
@@ -68,7 +68,7 @@ def catalogue(rules: Iterable[Rule] = RULES, *, width: int | None = None, bold: 
             if rule.family != family:
                 continue
             head = f"  {rule.id:<{indent}}{rule.severity:<9}"
-            told = f"{rule.summary} ({_fixed(rule)})" if rule.mend else rule.summary
+            told = f"{rule.summary} ({_fixed(rule).strip('`')})" if rule.mend else rule.summary
             room = width - len(head) if width and width - len(head) >= 30 else None
             first, *more = textwrap.wrap(told, room) if room else [told]
             lines += [head + first, *(" " * len(head) + line for line in more)]
@@ -97,7 +97,7 @@ def markdown(rules: Iterable[Rule] = RULES) -> str:
             for rule in found
         ]
         parts.append(
-            "\n".join(["| rule | severity | since | fixed by | looks at | |", "|---|---|---|---|---|---|", *rows])
+            "\n".join(["| rule | severity | since | mended by | looks at | |", "|---|---|---|---|---|---|", *rows])
         )
         parts += [f"### {section(rule)}" for rule in found]
     return "\n\n".join(parts) + "\n"
@@ -106,7 +106,7 @@ def markdown(rules: Iterable[Rule] = RULES) -> str:
 def section(rule: Rule) -> str:
     """One rule in Markdown: its id, its page, its examples."""
     tuned = "always an error" if rule.fixed else f"{rule.severity}; policies/governance.yaml can change it"
-    parts = [f"{rule.id}\n\n{rule.manual.strip()}\n\nSeverity: {tuned}. Since {rule.since}. Fixed by: {_fixed(rule)}."]
+    parts = [f"{rule.id}\n\n{rule.manual.strip()}\n\nSeverity: {tuned}. Since {rule.since}. Mended {_mended(rule)}."]
     for word, examples in (("Bad", rule.bad), ("Good", rule.good)):
         parts += [f"{word}, in `{example.path}`:\n\n```yaml\n{_text(example)}\n```" for example in examples]
     return "\n\n".join(parts)
@@ -114,6 +114,10 @@ def section(rule: Rule) -> str:
 
 def _fixed(rule: Rule) -> str:
     return _FIXED[rule.mend.safe if rule.mend is not None else None]
+
+
+def _mended(rule: Rule) -> str:
+    return "by hand" if rule.mend is None else f"by {_fixed(rule)}, or by hand"
 
 
 def _cell(text: str) -> str:

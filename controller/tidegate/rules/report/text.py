@@ -43,7 +43,8 @@ def _excerpt(finding: Finding, source: str, styled: Callable[[str, str], str]) -
     start = max(0, finding.column - _WIDEST + _WIDEST // 4 if finding.column > _WIDEST else 0)
     shown = source[start : start + _WIDEST].rstrip()
     index = finding.column - 1 - start
-    token = _TOKEN.match(shown, index)
+    whole = (finding.line, finding.column) == (1, 1)  # the file is meant, not its first word
+    token = None if whole else _TOKEN.match(shown, index)
     marked = _width(token[0]) if token else 1
     gutter = f"  {finding.line} |"
     marks = " " * _width(shown[:index].ljust(index)) + styled("^" + "~" * (marked - 1), "mark")
