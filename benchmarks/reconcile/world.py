@@ -16,16 +16,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from tidegate.artifacts.store import Store
-from tidegate.engine.build import POOL, Ends, assemble
+from tidegate.engine.build import POOL, PROBES, Ends, assemble
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.runner import Runner
 from tidegate.engine.settings import open_settings
-from tidegate.engine.workers import Workers, thread_pools
+from tidegate.engine.workers import Workers, light_pool, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -58,29 +56,17 @@ def free_port() -> int:
         return int(probing.getsockname()[1])
 
 
-def server(answer: bytes) -> ThreadingHTTPServer:
-    """A server that is always ready and always says the same."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            self.do_GET()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base class's name
-            pass
-
-    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.daemon_threads = True
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    return found
+def server(answer: bytes) -> tuple[subprocess.Popen[bytes], int]:
+    """A server of its own process that is always ready and always says the same, and its port."""
+    port = free_port()
+    script = Path(__file__).with_name("server.py")
+    process = subprocess.Popen([sys.executable, str(script), str(port), answer.decode()])
+    deadline = time.monotonic() + 10
+    while not probe(("127.0.0.1", port), "/", 1.0)[0]:
+        if time.monotonic() > deadline:
+            raise SystemExit("the server did not start")
+        time.sleep(0.02)
+    return process, port
 
 
 class Everywhere:
@@ -132,7 +118,8 @@ class Opened:
         self.settings.state.mkdir(parents=True, exist_ok=True)
         rng = random.Random(7)
         self.journal = Journal(self.settings.journal, now=self.now)
-        self.workers = Workers(*thread_pools(POOL), self.now, rng, lambda: self.hints.give(Hint.WORK))
+        wake = lambda: self.hints.give(Hint.WORK)  # noqa: E731 short
+        self.workers = Workers(*thread_pools(POOL), self.now, rng, wake, light=light_pool(PROBES))
         self.gateway = Gateway(declared.gateway, self.settings.state)
         mirror = Mirror(
             self.settings.state / "repository.git", self.settings.repository, declared.branch,
@@ -202,7 +189,7 @@ class World:
 
     def start(self) -> None:
         """Run the controller, in a thread of this process, each pass timed."""
-        addresses = {version: ("127.0.0.1", found.server_port) for version, found in self.servers.items()}
+        addresses = {version: ("127.0.0.1", port) for version, (_, port) in self.servers.items()}
         self.parts = Opened(self.settings, Everywhere(addresses))
         tick = self.parts.controller.tick
 
@@ -224,9 +211,9 @@ class World:
         self.parts.workers.close()
         self.parts.gateway.stop()
         self.parts.journal.close()
-        for found in self.servers.values():
-            found.shutdown()
-            found.server_close()
+        for process, _ in self.servers.values():
+            process.terminate()
+            process.wait()
 
     def serving(self) -> int:
         """How many routes have a stable release."""

@@ -23,7 +23,7 @@ from tidegate.engine.settings import Settings
 from tidegate.engine.source import Source
 from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
-from tidegate.engine.workers import Workers, thread_pools
+from tidegate.engine.workers import Workers, light_pool, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -35,6 +35,7 @@ from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
 
 POOL = 16
+PROBES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ class Parts:
         self.hints = Hints()
         settings.state.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(settings.journal, now=now)
-        self.workers = Workers(*thread_pools(POOL), now, rng, lambda: self.hints.give(Hint.WORK))
+        self.workers = Workers(
+            *thread_pools(POOL), now, rng, lambda: self.hints.give(Hint.WORK), light=light_pool(PROBES)
+        )
         self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
         self.gateway = Gateway(declared.gateway, settings.state)
         self.mirror = Mirror(

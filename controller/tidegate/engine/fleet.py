@@ -25,6 +25,10 @@ OBSERVE = ("observe",)
 Probe = Callable[[tuple[str, int], str, float], tuple[bool, str]]
 """(address, path, seconds of patience) to whether it is ready, and the reason in words."""
 PROBE_TIMEOUT = 2.0
+CALM = 5.0
+"""Seconds between two probes of an instance that is ready."""
+PROBES_A_SECOND = 100.0
+"""What a large fleet's ready instances are probed with at most, all together: an end is told by the runtime anyway."""
 GIVE_UP_AFTER_EXITS = 3
 
 
@@ -275,9 +279,12 @@ class Fleet:
             self._stop(instance.name, grace=2.0)  # it starts afresh, for as long as it is needed
             return
         if instance.address and health.due(now):
-            address, path = instance.address, need.spec.ready
+            address, path, ready = instance.address, need.spec.ready, health.ready
             self._workers.submit(
-                ("probe", instance.name, instance.ref), lambda: self._probe(address, path, PROBE_TIMEOUT)
+                ("probe", instance.name, instance.ref),
+                lambda: self._probe(address, path, PROBE_TIMEOUT),
+                light=True,
+                news=lambda answer: answer[0] != ready,
             )
 
     def _probed(self, name: str, ref: str, done: Done) -> None:
@@ -286,7 +293,7 @@ class Fleet:
         if health is None or instance is None or health.ref != ref:
             return
         ok, reason = done.value if done.error is None else (False, str(done.error))
-        if health.took(ok, reason, self._now()):
+        if health.took(ok, reason, self._now(), calm=max(CALM, len(self._instances) / PROBES_A_SECOND)):
             log.info("%s is %s: %s", name, "ready" if health.ready else "not ready", reason)
         if not health.ready:
             self._why[instance.digest] = f"GET {self._path(instance.digest)}: {reason}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAST = 0.2
-SLOW = 5.0
 UNREADY_AFTER = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -31,8 +30,8 @@ class Health:
         """True when it is time for the next probe."""
         return now >= self.next_at
 
-    def took(self, ok: bool, reason: str, now: float) -> bool:
-        """Take in one answer. True when the readiness changed."""
+    def took(self, ok: bool, reason: str, now: float, calm: float) -> bool:
+        """Take in one answer. True when the readiness changed. `calm`: seconds until the next probe while all is well."""
         before = self.ready
         self.answered = True
         self.reason = reason
@@ -42,7 +41,7 @@ class Health:
         else:
             self.failures += 1
             self.ready = self.ready and self.failures < UNREADY_AFTER
-        self.next_at = now + (SLOW if self.ready and ok else FAST)
+        self.next_at = now + (calm if self.ready and ok else FAST)
         return before != self.ready
 
 

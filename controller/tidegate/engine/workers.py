@@ -36,17 +36,30 @@ def thread_pools(size: int) -> tuple[Executor, Executor]:
     return ThreadPoolExecutor(size, "tidegate-work"), ThreadPoolExecutor(size, "tidegate-slow")
 
 
+def light_pool(size: int) -> Executor:
+    """Threads for jobs that are many and of little weight each."""
+    return ThreadPoolExecutor(size, "tidegate-light")
+
+
 class Workers:
     """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
 
-    `pool` runs them, and `slow` those that may take minutes: no download or start may keep a probe or a push waiting.
+    `pool` runs them, `slow` those that may take minutes, and `light` (else `pool`) those that are many: no download or
+    start may keep a push waiting, and no thousand probes a commit.
     """
 
     def __init__(
-        self, pool: Executor, slow: Executor, now: Callable[[], float], rng: random.Random, wake: Callable[[], None]
+        self,
+        pool: Executor,
+        slow: Executor,
+        now: Callable[[], float],
+        rng: random.Random,
+        wake: Callable[[], None],
+        light: Executor | None = None,
     ) -> None:
         self._pool = pool
         self._slow = slow
+        self._light = light or pool
         self._now = now
         self._rng = rng
         self._wake = wake
@@ -56,14 +69,26 @@ class Workers:
         self._failures: dict[Hashable, int] = {}
         self._not_before: dict[Hashable, float] = {}
 
-    def submit(self, key: Hashable, job: Callable[[], Any], *, slow: bool = False) -> bool:
-        """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes."""
+    def submit(
+        self,
+        key: Hashable,
+        job: Callable[[], Any],
+        *,
+        slow: bool = False,
+        light: bool = False,
+        news: Callable[[Any], bool] | None = None,
+    ) -> bool:
+        """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes.
+
+        `light`: it is one of many. `news`: whether its value is worth waking the loop for; without it, every value is.
+        """
         with self._lock:
             if key in self._running or self._now() < self._not_before.get(key, 0.0):
                 return False
             self._running.add(key)
-        future = (self._slow if slow else self._pool).submit(job)
-        future.add_done_callback(lambda ended: self._finish(key, ended))
+        pool = self._slow if slow else self._light if light else self._pool
+        future = pool.submit(job)
+        future.add_done_callback(lambda ended: self._finish(key, ended, news))
         return True
 
     def busy(self, key: Hashable) -> bool:
@@ -90,10 +115,10 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what runs is waited for."""
-        for pool in (self._pool, self._slow):
+        for pool in (self._pool, self._slow, self._light):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _finish(self, key: Hashable, future: Future[Any]) -> None:
+    def _finish(self, key: Hashable, future: Future[Any], news: Callable[[Any], bool] | None) -> None:
         error: TidegateError | None = None
         value = None
         if future.cancelled():
@@ -120,7 +145,8 @@ class Workers:
                 self._failures[key] = attempts
                 self._not_before[key] = self._now() + self._delay(error, attempts)
             self._done.append(Done(key, value, error, attempts))
-        self._wake()
+        if error is not None or news is None or news(value):
+            self._wake()
 
     def _delay(self, error: TidegateError, attempts: int) -> float:
         if isinstance(error, NeedsPerson):
