@@ -13,7 +13,7 @@ from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
 from tidegate.rollout.routes import desired_routes
 from tidegate.rollout.state import Desired, Rejection
-from tidegate.rules.api import blocking, validate_declared
+from tidegate.rules.api import blocking, read_by_rules, validate_declared
 from tidegate.rules.finding import Finding
 from tidegate.spec.declared import Declared, Loaded, load, load_config, wanted
 from tidegate.spec.errors import NeedsPerson
@@ -80,7 +80,7 @@ class Source:
         return self._read(commit, lambda paths: self._mirror.touched(commit, paths))
 
     def _read(self, commit: str, touched: Callable[[tuple[str, ...]], str]) -> Snapshot:
-        files = self._mirror.read(commit, wanted)
+        files = self._mirror.read(commit, read_by_rules)
         declared = load(files, self._environment)
         findings = tuple(validate_declared(declared, files))
         blocked = blocking(findings, declared)
