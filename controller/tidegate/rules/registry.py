@@ -24,7 +24,7 @@ def _rules() -> tuple[Rule, ...]:
         package = import_module(f"{checks.__name__}.{family}")
         names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
         rules = (import_module(f"{package.__name__}.{name}").RULE for name in names)
-        found += [replace(rule, family=family) for rule in rules]
+        found += [replace(rule, family=family, compares=rule.compares or family == "history") for rule in rules]
     return tuple(found)
 
 

@@ -63,7 +63,11 @@ class Mend:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `manual`: its page, the first line says what it asks for. `fixed`: governance cannot change it,
-    because what it finds cannot be read at all. `family` is the folder it lies in; the registry fills it in."""
+    because what it finds cannot be read at all. `family` is the folder it lies in; the registry fills it in.
+
+    `compares`: it finds something in a change only, seen against a base (all of family history do). Once merged it has
+    nothing to say, so a comment that silenced it is not told as unused.
+    """
 
     id: str
     severity: Severity
@@ -76,6 +80,7 @@ class Rule:
     scope: Scope = "model"
     mend: Mend | None = None
     family: str = ""
+    compares: bool = False
 
     @property
     def summary(self) -> str:

@@ -133,7 +133,7 @@ def apply(findings: Iterable[Finding], notes: Mapping[str, Sequence[Excuse]], *,
             for excuse in found:
                 for name, column in excuse.rules if not excuse.wrong else ():
                     known = BY_ID.get(name)
-                    if known is None or known.fixed or known.family == "history" or name == RULE_ID:
+                    if known is None or known.fixed or known.compares or name == RULE_ID:
                         continue  # told as wrong; or it looks at changes only, and has nothing to say once they are merged
                     if (path, excuse, name) not in used:
                         kept.append(_unused(path, excuse, name, column))

@@ -61,6 +61,7 @@ RULE = Rule(
     since="0.2.0",
     manual=__doc__ or "",
     check=check,
+    compares=True,
     bad=(
         Example(
             "models/assistant/deployment.yaml",
