@@ -5,7 +5,7 @@ Neighbours: layout.py says which file is what, source.py reads, translate.py wor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +25,7 @@ from tidegate.spec.translate import problems_of
 from tidegate.spec.version import ModelVersion
 from tidegate.spec.vocabulary import similar
 
-__all__ = ["Declared", "DeclaredModel", "Loaded", "load", "load_config", "load_document", "wanted"]
+__all__ = ["Declared", "DeclaredModel", "Loaded", "Loader", "load", "load_config", "load_document", "wanted"]
 
 D = TypeVar("D", bound=Document)
 
@@ -70,21 +70,64 @@ def load(files: Mapping[str, bytes], environment: str | None = "production") -> 
     Of the deployments only that of `environment` is read; None reads all of them, and chooses one only if it is alone.
     Paths that Tidegate does not know are ignored.
     """
-    folders: dict[str | None, _Folder] = {}
-    for path in sorted(files):
-        found = place(path)
-        if found is not None and (environment is None or found.environment in (None, environment)):
-            document, problems = load_document(KINDS[found.kind], files[path], path)
-            folders.setdefault(found.model, _Folder()).add(path, found, document, problems)
-    general = folders.pop(None, _Folder())
-    models = {name: folder.model(name) for name, folder in folders.items() if name is not None}
-    return Declared(
-        models=models,
-        policies=general.named("RolloutPolicy"),
-        governance=general.named("Governance").get("governance"),
-        controller=general.named("Controller").get("tidegate"),
-        problems=tuple(sorted([*general.problems, *(p for model in models.values() for p in model.problems)])),
-    )
+    return Loader(environment).load(files)
+
+
+class Loader:
+    """Loads one commit after the other, and of each only what differs from the one before. One caller at a time.
+
+    A model whose files are all as they were is the very same object again, so its users see by `is` that nothing changed.
+    """
+
+    def __init__(self, environment: str | None = "production") -> None:
+        self._environment = environment
+        self._files: dict[str, tuple[bytes, Loaded[Any] | None, tuple[Problem, ...]]] = {}
+        self._models: dict[str, tuple[frozenset[str], DeclaredModel]] = {}
+
+    def load(self, files: Mapping[str, bytes]) -> Declared:
+        """As the function `load`."""
+        folders: dict[str | None, list[tuple[str, Place]]] = {}
+        for path in sorted(files):
+            found = place(path)
+            if found is not None and (self._environment is None or found.environment in (None, self._environment)):
+                folders.setdefault(found.model, []).append((path, found))
+        known, self._files = self._files, {}
+        fresh = {
+            path for _, part in folders.items() for path, found in part if self._take(path, found, files[path], known)
+        }
+        general = self._folder(folders.pop(None, []))
+        before, self._models = self._models, {}
+        for name, part in folders.items():
+            paths = frozenset(path for path, _ in part)
+            last = before.get(name or "")
+            same = last is not None and last[0] == paths and fresh.isdisjoint(paths)
+            self._models[name or ""] = (
+                last if last is not None and same else (paths, self._folder(part).model(name or ""))
+            )
+        models = {name: model for name, (_, model) in self._models.items()}
+        return Declared(
+            models=models,
+            policies=general.named("RolloutPolicy"),
+            governance=general.named("Governance").get("governance"),
+            controller=general.named("Controller").get("tidegate"),
+            problems=tuple(sorted([*general.problems, *(p for model in models.values() for p in model.problems)])),
+        )
+
+    def _take(self, path: str, found: Place, text: bytes, known: Mapping[str, Any]) -> bool:
+        """Have the file loaded; whether it had to be."""
+        last = known.get(path)
+        if last is not None and last[0] == text:
+            self._files[path] = last
+            return False
+        self._files[path] = (text, *load_document(KINDS[found.kind], text, path))
+        return True
+
+    def _folder(self, part: Iterable[tuple[str, Place]]) -> _Folder:
+        folder = _Folder()
+        for path, found in part:
+            _, document, problems = self._files[path]
+            folder.add(path, found, document, problems)
+        return folder
 
 
 def load_config(text: bytes, path: str) -> tuple[Loaded[InferenceConfig] | None, tuple[Problem, ...]]:
