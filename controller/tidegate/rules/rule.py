@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Protocol
 
 from tidegate.rules.context import Context
@@ -41,6 +42,10 @@ class Example:
 
 class Resolver(Protocol):
     """Asks the world what something floating is now; only `--unsafe-fixes` has one. None: nobody could say."""
+
+    @property
+    def today(self) -> date:
+        """The day on which it asks, for the comment that says so."""
 
     def image(self, reference: str) -> str | None:
         """The `sha256:...` digest that an image's tag points at."""

@@ -95,16 +95,24 @@ def floats(kind: str, ref: str) -> str | None:
     return None if pin.pinned else pin.why
 
 
+def unfinished(ref: str) -> str | None:
+    """Why this reference is not written to its end: a variable or a placeholder; None when it is."""
+    if _VARIABLE.search(ref):
+        return "a variable in it is not filled in"
+    if _BLANK.search(ref):
+        return "a placeholder in it is not filled in"
+    return None
+
+
 def _general(ref: str) -> Floats | None:
     """What no reference of any kind may have."""
     if not ref:
         return Floats("it is empty")
     if len(ref) > LONGEST:
         return Floats(f"it is longer than {LONGEST} characters")
-    if _VARIABLE.search(ref):
-        return Floats("a variable in it is not filled in")
-    if _BLANK.search(ref):
-        return Floats("a placeholder in it is not filled in")
+    why = unfinished(ref)
+    if why is not None:
+        return Floats(why)
     if " " in ref or not ref.isprintable():
         return Floats("a blank or an invisible character stands in it")
     return None

@@ -1,4 +1,4 @@
-"""The sha256 of an artifact or adapter must be one that a file can have.
+"""The sha256 of an artifact, an adapter, a profile or an evaluation set must be one that a file can have.
 
 It is checked before the file is used, so a placeholder of zeros could only ever fail, at the worst moment.
 `sha256sum FILE` prints the right one.
@@ -11,25 +11,23 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins import digest_floats
+from tidegate.rules.pins.places import digests
 from tidegate.rules.rule import Example, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
-    """Judge the digests of artifacts and adapters."""
-    for _, version in context.versions():
-        value = version.value
-        asked: list[tuple[tuple[str | int, ...], str]] = []
-        asked += [(("artifact", "sha256"), value.artifact.sha256)] if value.artifact is not None else []
-        asked += [(("adapters", i, "sha256"), adapter.sha256) for i, adapter in enumerate(value.adapters)]
-        for loc, sha256 in asked:
+    """Judge every digest of a file that a model's folder names."""
+    for folder in context.declared.models.values():
+        for loaded, loc, sha256 in digests(folder):
             why = digest_floats(sha256)
             if why is not None:
                 message = f"the digest names no file: {why}"
-                yield RULE.finding(version, loc, message, "write what 'sha256sum' prints for the file")
+                yield RULE.finding(loaded, loc, message, "write what 'sha256sum' prints for the file")
 
 
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _PATH = "models/digits/versions/2.0.0.yaml"
+_PROFILE = '  profile: {uri: "s3://data/digits/profile.json", sha256: "xxx"}\npreprocessing:'
 
 RULE = Rule(
     id="artifact-digest",
@@ -45,6 +43,7 @@ RULE = Rule(
             "runtime:",
             at='"000000',
         ),
+        Example(_PATH, _PROFILE, "preprocessing:", at='"xxx"', mended=_PROFILE.replace("xxx", _SHA256)),
     ),
     good=(Example(_PATH, _SHA256[::-1], _SHA256),),
 )

@@ -1,4 +1,4 @@
-"""The digest of the empty file is hardly ever that of a model.
+"""The digest of the empty file is hardly ever that of a model, or of examples to judge one on.
 
 It is what a failed export or an interrupted copy leaves behind, recorded by a script that did not look.
 """
@@ -10,20 +10,17 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins import EMPTY_SHA256
+from tidegate.rules.pins.places import digests
 from tidegate.rules.rule import Example, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
-    """Look for the well-known digest among artifacts and adapters."""
-    for _, version in context.versions():
-        value = version.value
-        asked: list[tuple[tuple[str | int, ...], str]] = []
-        asked += [(("artifact", "sha256"), value.artifact.sha256)] if value.artifact is not None else []
-        asked += [(("adapters", i, "sha256"), adapter.sha256) for i, adapter in enumerate(value.adapters)]
-        for loc, sha256 in asked:
+    """Look for the well-known digest wherever a file is named."""
+    for folder in context.declared.models.values():
+        for loaded, loc, sha256 in digests(folder):
             if sha256 == EMPTY_SHA256:
                 fix = "look at the file: export it again, and write what 'sha256sum' prints"
-                yield RULE.finding(version, loc, "this is the digest of an empty file", fix)
+                yield RULE.finding(loaded, loc, "this is the digest of an empty file", fix)
 
 
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"

@@ -1,6 +1,7 @@
 """A commit must be named in full: 40 or 64 lower-case hex digits.
 
-Short hashes become ambiguous as a repository grows; branches and tags move. `git rev-parse REF` prints the full commit.
+Short hashes become ambiguous as a repository grows; branches and tags move. `git rev-parse REF` prints the full commit,
+and `tidegate validate --unsafe-fixes` asks the repository and writes it, with what stood there before in a comment.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins import floats
-from tidegate.rules.rule import Example, Rule
+from tidegate.rules.pins.mends import pin_commit
+from tidegate.rules.rule import Example, Mend, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -40,4 +42,5 @@ RULE = Rule(
         Example(_PATH, "v2.0.0", _COMMIT, at='"v2.0.0"'),
     ),
     good=(Example(_PATH, _COMMIT[::-1], _COMMIT),),
+    mend=Mend(pin_commit, safe=False),
 )

@@ -1,7 +1,8 @@
 """An image must be named by its digest: `name@sha256:<64 lower-case hex>`, with or without a tag before it.
 
 A tag can be moved, however much it looks like a version; the release that was tested would then not be the one that is
-started after the next restart. `docker buildx imagetools inspect NAME:TAG` prints the digest of a tag.
+started after the next restart. `docker buildx imagetools inspect NAME:TAG` prints the digest of a tag, and
+`tidegate validate --unsafe-fixes` asks the engine or the registry and writes it, with the tag in a comment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins import floats
-from tidegate.rules.rule import Example, Rule
+from tidegate.rules.pins.mends import pin_image
+from tidegate.rules.rule import Example, Mend, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -46,4 +48,5 @@ RULE = Rule(
         Example(_PATH, _IMAGE.replace("@sha256:", ":sha256-"), _IMAGE, at="registry.example.com/serve:sha256-"),
     ),
     good=(Example(_PATH, _IMAGE.replace("@", ":2.4.1@"), _IMAGE),),
+    mend=Mend(pin_image, safe=False),
 )
