@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from example_repo import edited, example
 
-from tidegate.rules.api import blocking, validate_declared, validate_files
-from tidegate.rules.rule import Example
-from tidegate.spec.declared import load
+from tidegate.rules import api
+from tidegate.rules.api import Validator, blocking, validate_declared, validate_files
+from tidegate.rules.context import Context
+from tidegate.rules.engine import run_models
+from tidegate.rules.finding import Finding
+from tidegate.rules.registry import RULES
+from tidegate.rules.rule import Example, Rule
+from tidegate.spec.declared import Loader, load
 
 
 def test_a_clean_commit_blocks_nobody() -> None:
@@ -65,3 +71,36 @@ def test_files_that_are_not_ours_have_none_either() -> None:
 def test_what_is_loaded_already_is_not_loaded_again() -> None:
     files = edited(Example("models/digits/deployment.yaml", "policy: none", "policy: progressive"))
     assert validate_declared(load(files), files) == validate_files(files)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.bad], ids=lambda rule: rule.id)
+def test_a_commit_judged_after_another_has_the_findings_that_it_has_alone(rule: Rule) -> None:
+    """Loaded and judged by what differs from the commit before, there and back again."""
+    loader, validator = Loader(), Validator()
+    commits = [example(), edited(rule.bad[0]), example(), edited(rule.bad[-1])]
+    for files in commits:
+        alone = validate_declared(load(files), files)
+        assert validator.validate(loader.load(files), files) == alone
+
+
+def test_an_unchanged_model_is_the_same_object_and_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader, validator = Loader(), Validator()
+    files = example()
+    first = loader.load(files)
+    validator.validate(first, files)
+    files["models/digits/deployment.yaml"] = files["models/digits/deployment.yaml"].replace(
+        b'version: "2.0.0"', b'version: "9.9.9"'
+    )
+    second = loader.load(files)
+    assert second.models["assistant"] is first.models["assistant"]
+    assert second.models["digits"] is not first.models["digits"]
+    seen: list[set[str]] = []
+
+    def judged(context: Context) -> list[Finding]:
+        seen.append(set(context.declared.models))
+        return run_models(context)
+
+    monkeypatch.setattr(api, "run_models", judged)
+    found = validator.validate(second, files)
+    assert seen == [{"digits"}]
+    assert [finding.rule for finding in found] == ["unknown-version"]
