@@ -1,48 +1,107 @@
-"""`tidegate simulate`: a whole rollout on a virtual clock, and a policy's unit test."""
+"""`tidegate simulate`: whole rollouts on a virtual clock, and the unit tests of a policy."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from tidegate.cli.output import Format, FormatOption, print_json
+from tidegate.spec.errors import NeedsPerson
+
+if TYPE_CHECKING:
+    from tidegate.rollout.simulate.run import Outcome
+
+
+class Played(NamedTuple):
+    """One scenario: what happened, what of it was expected otherwise, and how many seconds that took to find out."""
+
+    path: Path
+    outcome: Outcome
+    failed: list[str]
+    seconds: float
 
 
 def simulate(
     scenario: Annotated[
-        Path, typer.Argument(metavar="SCENARIO", help="A scenario: traffic, policy, releases, events.")
+        list[Path],
+        typer.Argument(metavar="SCENARIO...", help="Files: traffic, policy, releases, events, expectations."),
     ],
     format: FormatOption = Format.TEXT,  # noqa: A002 the option's name
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the outcome as JUnit XML besides.")
+    ] = None,
 ) -> None:
-    """Play a scenario: what a policy would do with these releases, this traffic and these mishaps.
+    """Play scenarios: what a policy would do with these releases, this traffic and these mishaps.
 
-    Exits with 1 when something that the scenario expects does not hold.
+    A scenario names a policy of the repository (`policy: progressive`) or writes one out. Exits with 1 when something
+    that a scenario expects does not hold.
 
-    Example: tidegate simulate scenarios/bad-canary.yaml --format json
+    Example: tidegate simulate scenarios/*.yaml --junit simulate.xml
     """
-    from tidegate.rollout.simulate.expect import failures
-    from tidegate.rollout.simulate.report import as_json, as_text
-    from tidegate.rollout.simulate.run import play
-    from tidegate.rollout.simulate.scenario import load_scenario
-    from tidegate.spec.errors import NeedsPerson
+    from tidegate.rollout.simulate.report import as_json, as_text, junit_xml, summary
 
-    try:
-        text = scenario.read_bytes()
-    except OSError as error:
-        raise NeedsPerson(
-            f"cannot be read: {error.strerror}", where=str(scenario), fix="name a scenario file"
-        ) from error
-    loaded = load_scenario(text, str(scenario))
-    outcome = play(loaded)
+    played = [_play(path) for path in scenario]
+    several = len(played) > 1
     if format is Format.JSON:
-        print_json(as_json(outcome))
+        docs = [
+            {"file": str(one.path), "passed": not one.failed, "failures": one.failed, **as_json(one.outcome)}
+            for one in played
+        ]
+        print_json({"version": 1, "scenarios": docs} if several else as_json(played[0].outcome))
+    elif several:
+        for one in played:
+            typer.echo(summary(str(one.path), one.outcome, one.failed, one.seconds))
     else:
-        typer.echo(as_text(outcome))
-    failed = failures(loaded.expect, outcome)
-    for failure in failed:
-        print(f"expected {failure}", file=sys.stderr)  # noqa: T201 the CLI's own output
+        typer.echo(as_text(played[0].outcome))
+    if junit is not None:
+        _write(junit, junit_xml([(str(one.path), one.failed, one.seconds) for one in played]))
+    failed = [one for one in played if one.failed]
+    for one in failed:
+        for failure in one.failed:
+            print(f"{one.path}: expected {failure}" if several else f"expected {failure}", file=sys.stderr)  # noqa: T201 the CLI's own output
+    if several and format is Format.TEXT:
+        typer.echo(f"{len(played)} scenarios, {len(failed)} failed" if failed else f"{len(played)} scenarios hold")
     if failed:
         raise typer.Exit(1)
+
+
+def _play(path: Path) -> Played:
+    import time
+
+    from tidegate.rollout.simulate.expect import failures
+    from tidegate.rollout.simulate.run import play
+    from tidegate.rollout.simulate.scenario import load_scenario
+
+    began = time.monotonic()
+    loaded = load_scenario(_read(path), str(path), lambda name: _policy(path, name))
+    outcome = play(loaded)
+    return Played(path, outcome, failures(loaded.expect, outcome), time.monotonic() - began)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NeedsPerson(f"cannot be read: {error.strerror}", where=str(path), fix="name a scenario file") from error
+
+
+def _policy(scenario: Path, name: str) -> bytes:
+    """A policy's file: of the repository that the scenario lies in, the nearest folder upwards that has it."""
+    here = scenario.resolve().parent
+    for folder in (here, *here.parents):
+        file = folder / name
+        if file.is_file():
+            return _read(file)
+    raise NeedsPerson(
+        f"there is no '{name}' here or in any folder above", fix="name a file of policies/, or write it out"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NeedsPerson(f"cannot be written: {error.strerror}", where=str(path), fix="name another file") from error

@@ -56,7 +56,7 @@ def begin_watch(turn: Turn, ended: Candidate, old: Release | None) -> None:
         return
     until = turn.now + policy.standby
     watch = Watch(
-        ended.release, ended.touched, policy, turn.now, until, good=old, read_to=turn.now, analysis=ended.record
+        ended.release, ended.touched, policy, turn.now, until, old, ended.record, begun=turn.now, read_to=turn.now
     )
     turn.set(watch=watch)
 

@@ -127,8 +127,8 @@ def _baseline(turn: Turn, candidate: Candidate) -> Wait | None:
 
 def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
     """No evidence: hold, then what the policy says. A dead source takes nothing back unless the policy says so."""
-    if candidate.hold in PERSON or candidate.no_data_since is None:
-        return None
+    if candidate.hold in PERSON or candidate.hold is Hold.NOT_READY or candidate.no_data_since is None:
+        return None  # nothing could come meanwhile: the silence begins anew
     seen, policy = turn.seen, candidate.policy.no_data
     until = turn.now if seen.read_to is None or not seen.source_up else min(seen.read_to, turn.now)
     silent = until - candidate.no_data_since

@@ -145,6 +145,7 @@ def _watch(watch: Watch) -> dict[str, Any]:
         "release": _release(watch.release),
         "good": _release(watch.good),
         "policy": policy_to_doc(watch.policy),
+        "record": dict(watch.record) if watch.record is not None else None,
         "analysis": dict(watch.analysis) if watch.analysis is not None else None,
         "verdict": _verdict(watch.verdict) if watch.verdict is not None else None,
     }

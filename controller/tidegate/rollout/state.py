@@ -128,8 +128,9 @@ class Pairs:
 class Watch:
     """The stable release under the policy's `watch` guardrails since its promotion, `until` its standby window ends.
 
-    `touched` asked for it; `good` is the release before it. `read_to`: evidence up to then is taken in; `windows` counts
-    it. `alerted`: that it fails was told, and there was nothing to go back to. Times in epoch seconds.
+    `touched` asked for it; `good` is the release before it, `record` an analysis that knows of that one alone. `analysis`
+    began from it at `begun`. `read_to`: evidence up to then is taken in; `windows` counts it. `alerted`: that it fails was
+    told, and there was nothing to go back to. Times in epoch seconds.
     """
 
     release: Release
@@ -138,6 +139,8 @@ class Watch:
     since: float
     until: float
     good: Release | None = None
+    record: Mapping[str, Any] | None = None
+    begun: float = 0.0
     read_to: float = 0.0
     windows: int = 0
     analysis: Mapping[str, Any] | None = None
@@ -277,9 +280,9 @@ class Seen:
 
     `desired` None: nothing could be read, or git asks for nothing, so nothing changes. `ready`: by workload digest,
     missing means cold; `why`: the reason of one that is not ready. `batches`: closed ones since the last pass, in
-    order; `open` the running ones. `source_up` False: the record could not be read. `validation`: by release digest, '' passed, else the reason.
-    `read_to`: the record has been read up to then, None up to now; so a restarted controller takes no unread time for
-    silence. `awake_since`: when this controller began to look (epoch seconds).
+    order; `open` the running ones. `source_up` False: the record could not be read. `validation`: by release digest, ''
+    passed, else the reason. `read_to`: the record has been read up to then, None up to now; so a restarted controller
+    takes no unread time for silence. `awake_since`: when this controller began to look (epoch seconds).
 
     `gone`: git was read, and asks for nothing here. `replicas`: ready ones by workload, missing means nobody counts
     them. `mirroring`: the gateway can copy requests; `pairs` are the closed windows of copies since the last pass.

@@ -6,14 +6,23 @@ Neighbours: finish.py begins a watch and takes back, evidence.py gathers the rec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
 from tidegate.analysis.model import Arm, Batch, Result
 from tidegate.rollout.finish import take_back
 from tidegate.rollout.state import EventKind, Standby, Watch
 from tidegate.rollout.turn import Turn
+
+SPELL: Final = 900.0
+"""Seconds after which the watch begins anew, at least: a threehundredth of a long watch."""
+MOST_SPELLS: Final = 300
+
+_FIRST: Final = 1_000_000_000
+"""Above every id that the record of the rollout has taken in: the watch counts its windows by itself."""
 
 
 def watch_promoted(turn: Turn) -> None:
@@ -55,8 +64,8 @@ def _judged(turn: Turn, watch: Watch) -> Watch:
     immediate = any(guardrail.immediate for guardrail in guardrails)
     if not fresh and not (turn.seen.open and immediate):
         return watch
-    known = watch.analysis
-    analysis = Analysis.from_doc(known) if known is not None else begin(guardrails, watch.policy.confidence)
+    watch = _spell(turn, watch)
+    analysis = Analysis.from_doc(watch.analysis) if watch.analysis is not None else _fresh(watch)
     number = watch.windows
     for batch in fresh:
         number += 1
@@ -69,8 +78,26 @@ def _judged(turn: Turn, watch: Watch) -> Watch:
     return replace(watch, analysis=analysis.to_doc(), verdict=said, windows=number, read_to=read_to)
 
 
-_FIRST = 1_000_000_000
-"""Above every id that the record of the rollout has taken in: the watch counts its windows by itself."""
+def _spell(turn: Turn, watch: Watch) -> Watch:
+    """The watch in its present spell. Good hours must not excuse a bad one, so each spell begins with the record alone;
+
+    a failure ends no spell.
+    """
+    failed = watch.verdict is not None and watch.verdict.result is Result.FAIL
+    if failed or turn.now - watch.begun < (watch.until - watch.since) / _spells(watch):
+        return watch
+    return replace(watch, begun=turn.now, analysis=None)
+
+
+def _spells(watch: Watch) -> int:
+    return max(1, min(MOST_SPELLS, math.ceil((watch.until - watch.since) / SPELL)))
+
+
+def _fresh(watch: Watch) -> Analysis:
+    """An analysis that knows of the release before alone. All spells together err as seldom as the policy wants."""
+    guardrails, confidence = watch.policy.watch, watch.policy.confidence
+    analysis = Analysis.from_doc(watch.record) if watch.record is not None else begin(guardrails, confidence)
+    return replace(analysis, confidence=1 - (1 - confidence) / _spells(watch))
 
 
 def _failed(turn: Turn, watch: Watch, sentence: str) -> None:

@@ -24,16 +24,21 @@ def _failure(one: Expectation, outcome: Outcome) -> str:
     if one.event is not None:
         return _event(one, one.event, outcome)
     if one.never is not None:
-        seen = _of(outcome, one.never, one.release)
-        return f"never {_what(one.never, one.release)}: seen {_times(seen)}" if seen else ""
+        seen = _of(outcome, one.never, one)
+        return f"never {_what(one.never, one)}: seen {_times(seen)}" if seen else ""
     if one.count is not None:
-        seen = _of(outcome, one.count, one.release)
-        said = f"{_what(one.count, one.release)} {one.amount} times: seen {len(seen)} times{_at(seen)}"
+        seen = _of(outcome, one.count, one)
+        said = f"{_what(one.count, one)} {one.amount} times: seen {len(seen)} times{_at(seen)}"
         return said if len(seen) != one.amount else ""
     if one.at is not None and one.weights is not None:
-        weights = outcome.weights_at(one.at)
-        wanted = f"at {format_duration(one.at)} weights {_shown(one.weights)}"
+        weights = outcome.weights_at(one.at, one.segment)
+        of = f" of {one.segment}" if one.segment else ""
+        wanted = f"at {format_duration(one.at)} weights{of} {_shown(one.weights)}"
         return "" if _same(one.weights, weights) else f"{wanted}: seen {_shown(weights)}"
+    if one.at is not None and one.replicas is not None:
+        running = outcome.replicas_at(one.at)
+        wanted = f"at {format_duration(one.at)} replicas {_shown(one.replicas)}"
+        return "" if _same(one.replicas, running) else f"{wanted}: ready {_shown(running)}"
     if one.order is not None:
         return _order(one.order, outcome)
     return _final(one.final, outcome) if one.final is not None else ""
@@ -41,11 +46,11 @@ def _failure(one: Expectation, outcome: Outcome) -> str:
 
 def _event(one: Expectation, kind: str, outcome: Outcome) -> str:
     end = one.after + one.within if one.within is not None else None
-    seen = _of(outcome, kind, one.release)
+    seen = _of(outcome, kind, one)
     if any(one.after <= entry.t and (end is None or entry.t <= end) for entry in seen):
         return ""
     limits = f" between {format_duration(one.after)} and {format_duration(end)}" if end is not None else ""
-    return f"{_what(kind, one.release)}{limits or f' after {format_duration(one.after)}'}: seen {_times(seen)}"
+    return f"{_what(kind, one)}{limits or f' after {format_duration(one.after)}'}: seen {_times(seen)}"
 
 
 def _order(wanted: tuple[str, ...], outcome: Outcome) -> str:
@@ -70,12 +75,16 @@ def _final(wanted: Final, outcome: Outcome) -> str:
     return f"final {'; '.join(wrong)}" if wrong else ""
 
 
-def _of(outcome: Outcome, kind: str, release: str | None) -> list[Entry]:
-    return [e for e in outcome.timeline if e.event == kind and (release is None or e.release == release)]
+def _of(outcome: Outcome, kind: str, one: Expectation) -> list[Entry]:
+    wanted = [e for e in outcome.timeline if e.event == kind and one.release in (None, e.release)]
+    wanted = [e for e in wanted if one.step in (None, e.step) and one.hold in (None, e.hold)]
+    return [e for e in wanted if (one.because or "") in e.reason]
 
 
-def _what(kind: str, release: str | None) -> str:
-    return f"{kind} of {release}" if release else kind
+def _what(kind: str, one: Expectation) -> str:
+    words = [kind, f"of {one.release}" if one.release else "", f"in {one.step}" if one.step else ""]
+    words += [f"for {one.hold}" if one.hold else "", f"because of '{one.because}'" if one.because else ""]
+    return " ".join(word for word in words if word)
 
 
 def _at(seen: list[Entry]) -> str:

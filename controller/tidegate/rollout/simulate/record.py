@@ -13,10 +13,14 @@ from tidegate.analysis.latency import add
 from tidegate.analysis.model import Arm, Batch
 from tidegate.rollout.simulate.arrivals import Arrivals
 from tidegate.rollout.simulate.behaviour import Actor
-from tidegate.rollout.traffic import Traffic
+from tidegate.rollout.state import Pairs
+from tidegate.rollout.traffic import WHOLE, Traffic
 
 GRACE: Final = 0.5
 """Seconds after its end at which a window's record is whole: what analysis/batches.py waits for too."""
+
+Arms = tuple[str | None, str]
+"""The digests of the stable release (None: nobody is beside the other) and of the one that is judged."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,8 @@ class Record:
     closed: list[Batch] = field(default_factory=list)
     _arms: dict[str | None, tuple[Arm, Arm]] = field(default_factory=dict)
     _shares: dict[str | None, float] = field(default_factory=dict)
+    closed_pairs: list[Pairs] = field(default_factory=list)
+    _pairs: tuple[int, int] = (0, 0)
 
     @property
     def ends(self) -> float:
@@ -42,35 +48,45 @@ class Record:
         rate: float,
         segments: Mapping[str, float],
         traffic: Traffic,
+        arms: Arms,
         playing: Mapping[str, Actor],
         at: float,
     ) -> None:
         """`seconds` of traffic into the running window. `playing`: the ready releases by digest; others only fail."""
         parts = [*segments.items(), (None, 1.0 - sum(segments.values()))]
-        stable = next((arm.release for arm in traffic.arms if arm.role == "stable"), None)
-        trial = next((arm.release for arm in traffic.arms if arm.role == "candidate"), None)
-        if trial is None or stable is None:
-            return
+        stable, trial = arms
         for segment, part in parts:
             requests = self.arrivals.count(rate * part, seconds)
-            share = traffic.share(trial.digest, segment)
+            share = traffic.share(trial, segment)
             theirs = self.arrivals.split(requests, share)
-            kept = traffic.share(stable.digest, segment)
-            rest = requests - theirs if kept else 0
-            arms = (self._arm(stable.digest, rest, playing, at), self._arm(trial.digest, theirs, playing, at))
+            rest = requests - theirs if stable is not None and traffic.share(stable, segment) else 0
+            drawn = (self._arm(stable, rest, playing, at), self._arm(trial, theirs, playing, at))
             before = self._arms.get(segment, (Arm(), Arm()))
-            self._arms[segment] = (_both(before[0], arms[0]), _both(before[1], arms[1]))
+            self._arms[segment] = (_both(before[0], drawn[0]), _both(before[1], drawn[1]))
             self._shares[segment] = share
+            self._mirror(rest, traffic, (stable, trial), playing, at)
+
+    def _mirror(self, rest: int, traffic: Traffic, arms: Arms, playing: Mapping[str, Actor], at: float) -> None:
+        """Copies of stable's requests to the candidate. A pair agrees when both answer, and alike."""
+        stable, trial = arms
+        one, other = playing.get(stable or ""), playing.get(trial)
+        if not traffic.mirror or one is None or other is None:
+            return
+        pairs = self.arrivals.split(rest, traffic.mirror / WHOLE)
+        alike = other.agreement * (1 - one.manner(at).error_rate) * (1 - other.manner(at).error_rate)
+        self._pairs = (self._pairs[0] + pairs, self._pairs[1] + self.arrivals.split(pairs, alike))
 
     def close(self, t: float) -> None:
         """End the running window at `t`: full, or cut by a weight change. The next one begins."""
         self.closed += self._batches(t, complete=True)
+        if self._pairs[0]:
+            self.closed_pairs.append(Pairs(self.opened, t, *self._pairs))
         self.next_id += len(self._arms)
         self.drop(t)
 
     def drop(self, t: float) -> None:
         """Begin a window at `t`; what the running one holds is lost."""
-        self._arms, self._shares, self.opened = {}, {}, t
+        self._arms, self._shares, self._pairs, self.opened = {}, {}, (0, 0), t
 
     def take(self, t: float) -> tuple[Batch, ...]:
         """The closed batches that can be read by `t` and that nobody has taken yet."""
@@ -78,10 +94,16 @@ class Record:
         self.closed = self.closed[len(taken) :]
         return taken
 
+    def take_pairs(self, t: float) -> tuple[Pairs, ...]:
+        """The closed windows of mirrored requests that can be read by `t` and that nobody has taken yet."""
+        taken = tuple(window for window in self.closed_pairs if window.end + GRACE <= t)
+        self.closed_pairs = self.closed_pairs[len(taken) :]
+        return taken
+
     @property
     def readable(self) -> set[float]:
         """When the closed batches can be read."""
-        return {batch.end + GRACE for batch in self.closed}
+        return {end + GRACE for end in (*(b.end for b in self.closed), *(p.end for p in self.closed_pairs))}
 
     def open(self, t: float) -> tuple[Batch, ...]:
         """The running window as it stands."""
@@ -94,8 +116,8 @@ class Record:
             if stable.requests or trial.requests
         ]
 
-    def _arm(self, digest: str, requests: int, playing: Mapping[str, Actor], at: float) -> Arm:
-        actor = playing.get(digest)
+    def _arm(self, digest: str | None, requests: int, playing: Mapping[str, Actor], at: float) -> Arm:
+        actor = playing.get(digest or "")
         if actor is None:
             return self.arrivals.broken(requests)
         return self.arrivals.arm(actor.name, requests, actor.manner(at))

@@ -5,7 +5,9 @@ Neighbours: run.py has the outcome; `tidegate simulate` prints this.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 from tidegate.rollout.simulate.run import Outcome
 from tidegate.spec.units import format_duration
@@ -30,6 +32,31 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "timeline": timeline,
         "final": outcome.final | {"weights": _numbers(outcome.final["weights"])},
     }
+
+
+def summary(name: str, outcome: Outcome, failed: Sequence[str], seconds: float) -> str:
+    """A scenario in one line, for when there are many."""
+    final = outcome.final
+    how = "FAILED" if failed else "holds "
+    return f"{how} {name}: {len(outcome.timeline)} events, stable {final['stable']} at the end ({seconds:.1f} s)"
+
+
+def junit_xml(cases: Sequence[tuple[str, Sequence[str], float]]) -> str:
+    """Scenarios as JUnit test cases: (name, what did not hold, seconds)."""
+    suite = ElementTree.Element(
+        "testsuite",
+        name="tidegate simulate",
+        tests=str(len(cases)),
+        failures=str(sum(bool(failed) for _, failed, _ in cases)),
+        time=f"{sum(seconds for _, _, seconds in cases):.3f}",
+    )
+    for name, failed, seconds in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname="simulate", name=name, time=f"{seconds:.3f}")
+        if failed:
+            text = "\n".join(f"expected {failure}" for failure in failed)
+            ElementTree.SubElement(case, "failure", message=f"expected {failed[0]}").text = text
+    ElementTree.indent(suite)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suite, encoding="unicode")}\n'
 
 
 def as_text(outcome: Outcome) -> str:
