@@ -1,7 +1,7 @@
 """Comments that silence a finding: `# tidegate: ignore[rule] reason` on its line or above, `ignore-file[rule]` at the top.
 
-Pure. Neighbours: engine.py applies them for the CLI and the controller alike, checks/governance/suppression.py tells
-what is wrong with one.
+Pure, and light: most files have none, and then neither YAML nor the catalogue is loaded. Neighbours: engine.py applies
+them for the CLI and the controller alike, checks/governance/suppression.py tells what is wrong with one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal
 
-import yaml
-from yaml.events import DocumentStartEvent, ScalarEvent, StreamEndEvent, StreamStartEvent
-
 from tidegate.rules.finding import Finding
-from tidegate.spec.source import MAX_BYTES, Parser
-from tidegate.spec.vocabulary import similar
 
 RULE_ID: Final = "suppression"
 BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -84,7 +79,11 @@ class Sifted:
 
 def excuses(text: bytes) -> tuple[Excuse, ...]:
     """The comments for Tidegate in one file; none in a file that is not UTF-8 or too large."""
-    if b"tidegate:" not in text or len(text) > MAX_BYTES:
+    if b"tidegate:" not in text:
+        return ()
+    from tidegate.spec.source import MAX_BYTES
+
+    if len(text) > MAX_BYTES:
         return ()
     try:
         decoded = text.decode("utf-8-sig")
@@ -110,39 +109,37 @@ def excuses_of(files: Mapping[str, bytes]) -> dict[str, tuple[Excuse, ...]]:
 def apply(findings: Iterable[Finding], notes: Mapping[str, Sequence[Excuse]], *, complete: bool = True) -> Sifted:
     """Silence what the comments silence. `complete`: every rule has looked at every file, with the calendar, so that a
     comment without a finding can be told as unused."""
+    ordered = sorted(findings)
+    if not notes:
+        return Sifted(tuple(ordered))
     from tidegate.rules.registry import BY_ID  # the catalogue lists the rule that tells of wrong comments
 
-    if not notes:
-        return Sifted(tuple(sorted(findings)))
-    kept, silenced, used = [], [], set()
-    readable = True
-    for finding in sorted(findings):
-        rule = BY_ID.get(finding.rule)
-        excuse = None
-        if rule is not None and rule.fixed:
-            readable = False
-        elif finding.rule != RULE_ID:
-            excuse = next((one for one in notes.get(finding.path, ()) if _silences(one, finding)), None)
-        if excuse is None:
+    fixed = {rule.id for rule in BY_ID.values() if rule.fixed}
+    kept: list[Finding] = []
+    silenced: list[Silenced] = []
+    used: set[tuple[str, int, int, str]] = set()
+    for finding in ordered:
+        excuse = next((one for one in notes.get(finding.path, ()) if _silences(one, finding)), None)
+        if excuse is None or finding.rule in fixed or finding.rule == RULE_ID:
             kept.append(finding)
         else:
-            used.add((finding.path, excuse, finding.rule))
+            used.add((finding.path, excuse.line, excuse.column, finding.rule))
             silenced.append(Silenced(finding, "comment", excuse.reason))
-    if complete and readable:  # where a file cannot be read, some rules had nothing to look at
+    # Where a file cannot be read, some rules had nothing to look at: nobody knows what is unused.
+    if complete and not any(finding.rule in fixed for finding in ordered):
+        judged = {rule.id for rule in BY_ID.values() if not rule.compares} - fixed - {RULE_ID}
         for path, found in notes.items():
-            for excuse in found:
-                for name, column in excuse.rules if not excuse.wrong else ():
-                    known = BY_ID.get(name)
-                    if known is None or known.fixed or known.compares or name == RULE_ID:
-                        continue  # told as wrong; or it looks at changes only, and has nothing to say once they are merged
-                    if (path, excuse, name) not in used:
-                        kept.append(_unused(path, excuse, name, column))
+            for one in found:
+                named = [(name, column) for name, column in one.rules if name in judged and not one.wrong]
+                unused = [pair for pair in named if (path, one.line, one.column, pair[0]) not in used]
+                kept += [_unused(path, one, name, column) for name, column in unused]
     return Sifted(tuple(sorted(kept)), tuple(silenced))
 
 
 def problems(notes: Sequence[Excuse]) -> list[tuple[int, int, str, str]]:
     """Line, column, message and fix of everything that is wrong with the comments of one file themselves."""
     from tidegate.rules.registry import BY_ID
+    from tidegate.spec.vocabulary import similar
 
     found = []
     for excuse in notes:
@@ -179,6 +176,8 @@ def _unused(path: str, excuse: Excuse, name: str, column: int) -> Finding:
 
 def _is_meant(text: str) -> bool:
     """Whether a comment that begins with 'tidegate:' wants to silence something, however it is spelt."""
+    from tidegate.spec.vocabulary import similar
+
     word = _WORD.match(text)
     return word is not None and similar(word[0], _MEANT) is not None
 
@@ -239,6 +238,11 @@ def _excuse(lines: _Lines, match: re.Match[str], *, at_top: bool) -> Excuse:
 
 def _scalars(text: str) -> tuple[list[tuple[int, int]], int, int]:
     """Where a '#' is text (quotes, blocks), where the first value begins, and how far the file could be read."""
+    import yaml
+    from yaml.events import DocumentStartEvent, ScalarEvent, StreamEndEvent, StreamStartEvent
+
+    from tidegate.spec.source import Parser
+
     ranges: list[tuple[int, int]] = []
     first, end = len(text), 0
     parser = Parser(text)
