@@ -13,9 +13,9 @@ from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
 from tidegate.rollout.routes import desired_routes
 from tidegate.rollout.state import Desired, Rejection
-from tidegate.rules.api import blocking, read_by_rules, validate_declared
+from tidegate.rules.api import Validator, blocking, read_by_rules
 from tidegate.rules.finding import Finding
-from tidegate.spec.declared import Declared, Loaded, load, load_config, wanted
+from tidegate.spec.declared import Declared, Loaded, Loader, load, load_config, wanted
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
@@ -64,6 +64,8 @@ class Source:
         self._environment = environment
         self._last = Snapshot()
         self._touched: dict[tuple[str, ...], str] = {}
+        self._loader = Loader(environment)
+        self._validator = Validator()
 
     def look(self) -> Snapshot:
         """Fetch, and read the newest commit unless it is the one read last. Raises RetryLater, NeedsPerson."""
@@ -72,17 +74,20 @@ class Source:
             return Snapshot()
         if head != self._last.commit:
             self._forget_touched(head)
-            self._last = self._read(head, lambda paths: self._newest(head, paths))
+            self._last = self._read(head, lambda paths: self._newest(head, paths), self._loader, self._validator)
         return self._last
 
     def at(self, commit: str) -> Snapshot:
         """What any other commit asked for. Raises NeedsPerson for an unknown commit."""
-        return self._read(commit, lambda paths: self._mirror.touched(commit, paths))
+        touched = lambda paths: self._mirror.touched(commit, paths)  # noqa: E731 short
+        return self._read(commit, touched, Loader(self._environment), Validator())
 
-    def _read(self, commit: str, touched: Callable[[tuple[str, ...]], str]) -> Snapshot:
+    def _read(
+        self, commit: str, touched: Callable[[tuple[str, ...]], str], loader: Loader, validator: Validator
+    ) -> Snapshot:
         files = self._mirror.read(commit, read_by_rules)
-        declared = load(files, self._environment)
-        findings = tuple(validate_declared(declared, files))
+        declared = loader.load(files)
+        findings = tuple(validator.validate(declared, files))
         blocked = blocking(findings, declared)
         desired: dict[str, Desired | str] = dict(desired_routes(declared, commit, touched, self._pinned))
         for route in desired:

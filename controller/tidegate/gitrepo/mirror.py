@@ -39,6 +39,7 @@ class Mirror:
         self.remote = Remote(self.git, url, branch, f"refs/tidegate-seen/{branch}", author)
         self._head_ref = self.remote.branch_ref
         self.lock = self.remote.lock
+        self._blobs: dict[str, bytes] = {}
 
     def fetch(self) -> str | None:
         """The newest commit of the branch, None without such a branch (an empty repository). Notes and refs come too.
@@ -58,8 +59,19 @@ class Mirror:
         return tree.resolve(self.git, self._head_ref) if self.path.is_dir() else None
 
     def read(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
-        """Contents of the wanted regular files at `commit`. Raises NeedsPerson for an unknown commit."""
-        return self._healed(lambda: tree.read(self.git, commit, wanted))
+        """Contents of the wanted regular files at `commit`. Raises NeedsPerson for an unknown commit.
+
+        What the last large reading brought is not read again: a commit costs what it changes.
+        """
+        return self._healed(lambda: self._read(commit, wanted))
+
+    def _read(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+        ids, known = tree.listing(self.git, commit, wanted), self._blobs
+        fresh = tree.blobs(self.git, {blob_id for blob_id in ids.values() if blob_id not in known})
+        contents = {blob_id: fresh[blob_id] if blob_id in fresh else known[blob_id] for blob_id in ids.values()}
+        if len(contents) >= len(known) / 2:
+            self._blobs = contents
+        return {path: contents[blob_id] for path, blob_id in ids.items()}
 
     def blob(self, commit: str, path: str) -> bytes | None:
         """One file at `commit`, None when it is not there. Raises NeedsPerson for an unknown commit."""

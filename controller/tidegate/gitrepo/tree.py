@@ -34,14 +34,20 @@ def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, byte
 
     Raises NeedsPerson for an unknown commit, DamagedRepository when objects are missing.
     """
+    ids = listing(git, commit, wanted)
+    contents = blobs(git, set(ids.values()))
+    return {path: contents[blob_id] for path, blob_id in ids.items()}
+
+
+def listing(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+    """The blob ids of the same files, by path. Raises NeedsPerson for an unknown commit."""
     files: dict[str, str] = {}
     for found in _split(_at(git, commit, "ls-tree", "-r", "-z", "--full-tree", commit)):
         head, _, path = found.partition("\t")
         mode, kind, blob_id = head.split()
         if kind == "blob" and mode != "120000" and wanted(path):
             files[path] = blob_id
-    contents = blobs(git, set(files.values()))
-    return {path: contents[blob_id] for path, blob_id in files.items()}
+    return files
 
 
 def blob(git: Git, commit: str, path: str) -> bytes | None:
