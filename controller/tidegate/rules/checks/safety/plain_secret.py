@@ -1,0 +1,58 @@
+"""No secret stands in a file of the repository.
+
+Whoever can read the repository can use it, and so can everybody who will: git keeps it after it was taken out. Tidegate
+knows the shapes of the usual keys, tokens and signed addresses, and passwords in uris. To mend: revoke the secret first;
+then refer to it (`credential: {env: NAME}`, or an environment of the controller), and where the file cannot change any
+more, say in a comment that it was revoked (`# tidegate: ignore[plain-secret] revoked on ...`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tidegate.rules.context import Context
+from tidegate.rules.documents import documents, scalars
+from tidegate.rules.finding import Finding
+from tidegate.rules.rule import Example, Rule
+from tidegate.rules.secrets import SHAPES, carries, shaped
+from tidegate.spec.declared import Loaded
+
+_HINTS = tuple({shape.hint for shape in SHAPES})
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Look at every text of every file that holds what a secret could begin with."""
+    for document in documents(context):
+        content = context.files.get(document.path, b"")
+        if (b"://" in content and b"@" in content) or any(hint in content for hint in _HINTS):
+            yield from _found(document)
+
+
+def _found(document: Loaded[Any]) -> Iterator[Finding]:
+    fix = "revoke it, and refer to a secret of the controller instead: {env: NAME} or {file: PATH}"
+    for found in scalars(document.source):
+        secret = shaped(found.text)
+        if secret is not None:
+            yield RULE.at(document.path, found.line, found.column, f"{secret[0]} stands here: {secret[1]}", fix)
+        elif (uri := carries(found.text)) is not None:
+            yield RULE.at(document.path, found.line, found.column, f"a password stands in this uri: {uri}", fix)
+
+
+_PATH = "models/digits/versions/2.0.0.yaml"
+_ENV = 'env: {THREADS: "1"}'
+_TOKEN = "hf_" + "aBcDeFgHiJ" * 3 + "kLmN"
+
+RULE = Rule(
+    id="plain-secret",
+    severity="error",
+    since="0.2.0",
+    manual=__doc__ or "",
+    check=check,
+    scope="file",
+    bad=(
+        Example(_PATH, f"env: {{HF_TOKEN: {_TOKEN}}}", _ENV, at="hf_"),
+        Example("tidegate.yaml", "https://bot:S3cr3t-9@git.", "https://git.", at="https://bot:"),
+    ),
+    good=(Example(_PATH, 'env: {MAX_TOKENS: "256"}', _ENV),),
+)
