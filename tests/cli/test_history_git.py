@@ -53,14 +53,14 @@ def test_a_commit_that_only_deletes_is_found_at_the_deleted_path(repo: Repo) -> 
     assert repo.validate("--base", "main").code == 0
 
 
-@pytest.mark.parametrize("format", ["text", "github", "sarif", "gitlab", "junit", "jsonl"])
-def test_every_report_can_tell_of_a_deleted_file(repo: Repo, format: str) -> None:
+@pytest.mark.parametrize("name", ["text", "github", "sarif", "gitlab", "junit", "jsonl"])
+def test_every_report_can_tell_of_a_deleted_file(repo: Repo, name: str) -> None:
     repo.commit("Tidy up", {V1: None})
-    command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", format]
+    command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", name]
     done = subprocess.run(command, cwd=repo.path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert V1 in done.stdout and "deleted-version" in done.stdout
-    if format == "sarif":
+    if name == "sarif":
         results = json.loads(done.stdout)["runs"][0]["results"]
         regions = [result["locations"][0]["physicalLocation"].get("region", {}) for result in results]
         assert all(region.get("startLine", 1) >= 1 and region.get("startColumn", 1) >= 1 for region in regions)
@@ -312,8 +312,8 @@ def test_file_names_may_be_anything(repo: Repo, name: bytes) -> None:
     repo.commit("An odd name", {path: version("2.1.0")})
     repo.git("checkout", "-q", "-B", "change")
     repo.commit("Tidy up", {path: None})
-    for format in ("json", "text", "github", "sarif"):
-        command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", format]
+    for kind in ("json", "text", "github", "sarif"):
+        command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", kind]
         done = subprocess.run(command, cwd=repo.path, env=ENVIRONMENT, capture_output=True, check=False)
         assert (done.returncode, b"Traceback" in done.stderr, b"deleted-version" in done.stdout) == (1, False, True)
         done.stdout.decode()
