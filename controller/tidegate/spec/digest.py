@@ -49,12 +49,16 @@ def field_digest(source: Source, name: str) -> str | None:
 
 
 def _digest(domain: bytes, source: Source, without: Collection[str]) -> str:
+    known = source.digests.get(domain)
+    if known is not None:
+        return known
     tree = source.tree
     if tree is None or tree[0] != "map":
         raise ValueError(f"{source.path} holds no mapping: there is nothing to take a digest of")
     kept = tuple(entry for entry in tree[1] if entry[0] not in without)
     content = _encode(("map", kept, 0, 0))
-    return hashlib.sha256(PREFIX + domain + b"\n" + content).hexdigest()
+    found = source.digests[domain] = hashlib.sha256(PREFIX + domain + b"\n" + content).hexdigest()
+    return found
 
 
 def _text(text: str) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _NAME = r"[^/]+"
 _PLACES = tuple(
@@ -34,6 +35,7 @@ class Place:
     environment: str | None = None
 
 
+@lru_cache(maxsize=1 << 17)  # a portfolio's paths are asked about at every commit
 def place(path: str) -> Place | None:
     """The place of a path relative to the repository root (`/` between parts); None when Tidegate does not read it."""
     for pattern, kind in _PLACES:

@@ -68,12 +68,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed file. `data` is None when it is not YAML at all; with other problems it holds what could be read."""
+    """A parsed file. `data` is None when it is not YAML at all; with other problems it holds what could be read.
+
+    `digests`: those that were taken of it already (digest.py); it never changes, so neither do they.
+    """
 
     path: str
     data: Any
     problems: tuple[Problem, ...] = ()
     tree: Node | None = field(default=None, repr=False, compare=False)
+    digests: dict[bytes, str] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, loc: Loc, *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value at `loc` (with `key`, of its key); the nearest enclosing if missing."""
