@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from example_repo import edited, example
+from example_repo import edited, example, judge
 
 from tidegate.rules import api
 from tidegate.rules.api import Validator, blocking, validate_declared, validate_files
@@ -104,3 +104,10 @@ def test_an_unchanged_model_is_the_same_object_and_is_not_judged_again(monkeypat
     found = validator.validate(second, files)
     assert seen == [{"digits"}]
     assert [finding.rule for finding in found] == ["unknown-version"]
+
+
+def test_what_falls_short_of_the_contract_blocks_no_rollback_the_controller_judges_candidates_itself() -> None:
+    files = edited(Example("models/digits/model.yaml", "accuracy: {min: 0.97}", "accuracy: {min: 0.95}"))
+    files["models/digits/deployment.yaml"] = files["models/digits/deployment.yaml"].replace(b"2.0.0", b"1.0.0")
+    assert "missed-limit" in {finding.rule for finding in judge(files)}
+    assert blocking(validate_files(files), load(files)) == {}

@@ -40,7 +40,7 @@ _NEW = 'lifecycle: {state: deprecated, end_of_life: "2027-09-30", replacement: a
 
 RULE = Rule(
     id="unknown-replacement",
-    severity="error",
+    severity="warning",
     since="0.2.0",
     manual=__doc__ or "",
     check=check,

@@ -71,7 +71,7 @@ def _requires(text: str) -> str:
 
 RULE = Rule(
     id="version-range",
-    severity="error",
+    severity="warning",
     since="0.2.0",
     manual=__doc__ or "",
     check=check,
