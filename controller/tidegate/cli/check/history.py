@@ -6,20 +6,23 @@ Neighbours: tree.py says what is judged, past.py looks back, judge.py cuts this 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from tidegate.cli.check.past import changes_between, former_of, gone_models, undone_by_reverts
 from tidegate.cli.check.tree import Entry, Tree
 from tidegate.gitrepo import past
 from tidegate.gitrepo.tree import resolve
-from tidegate.rules.facts import Facts
-from tidegate.rules.history import Change
-from tidegate.spec.controller import Controller
-from tidegate.spec.declared import load_document
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.layout import wanted
+
+if TYPE_CHECKING:  # what `gather` needs is imported there: a run in which nothing changed ends before it
+    from tidegate.rules.facts import Facts
+    from tidegate.rules.history import Change
+
+Recall: TypeAlias = Callable[[str, Callable[[], str]], str]
+"""Gives the word that is remembered by that key, or asks for it and remembers it."""
 
 EXACTLY = ".."
 """`REF..`, as git writes it: that commit itself is the base, not what this branch has in common with it."""
@@ -63,22 +66,23 @@ class Asked:
         return " ".join((self.commit, self.tip, *self.heads, self.reverting or "", str(self.shallow)))
 
 
-def base_commit(tree: Tree, reference: str | None) -> Asked | None:
+def base_commit(tree: Tree, reference: str | None, recall: Recall = lambda _, ask: ask()) -> Asked | None:
     """What to compare with; None when there is nothing to compare with. Asked on every run: cheap.
 
     `reference` is what the caller named. Without it, a pull request in GitHub Actions is compared with its target branch,
     and what a commit is about to hold (pre-commit) with the branch that the controller follows. The base is the merge base
-    of the two: a branch that is behind is not told that it deletes what others added. Raises NeedsPerson.
+    of the two: a branch that is behind is not told that it deletes what others added. `recall` saves reading tidegate.yaml
+    where it has not changed. Raises NeedsPerson.
     """
     if tree.git is None:
         if reference is None:
             return None
         fix = "leave '--base' out, or validate a clone"
         raise NeedsPerson("is in no git repository: there is nothing to compare with", where=str(tree.root), fix=fix)
-    heads, shallow = past.standing(tree.git)
-    name = _implied(tree) if reference is None else reference
+    name = _implied(tree, recall) if reference is None else reference
     if name is None:
         return None
+    heads, shallow = past.standing(tree.git)
     tip = resolve(tree.git, name.removesuffix(EXACTLY)) if name else None
     if tip is None:
         raise _missing(name, shallow)
@@ -94,6 +98,8 @@ def gather(tree: Tree, asked: Asked) -> Base:
 
     `tree.entries` says what there is now: with the ids of the index, or of the files as they lie in the work tree.
     """
+    from tidegate.cli.check.past import changes_between, former_of, gone_models, undone_by_reverts
+
     assert tree.git is not None
     before: dict[str, Entry] = {}
     for line in tree.git.run("ls-tree", "-r", "-z", "--full-tree", asked.commit).split(b"\0"):
@@ -130,7 +136,7 @@ def _missing(name: str, shallow: bool) -> NeedsPerson:
     return NeedsPerson("there is no such commit", where=name, fix=fix)
 
 
-def _implied(tree: Tree) -> str | None:
+def _implied(tree: Tree, recall: Recall) -> str | None:
     """What to compare with when nobody said so; None where nothing is being proposed."""
     assert tree.git is not None
     target = _pull_request()
@@ -138,7 +144,7 @@ def _implied(tree: Tree) -> str | None:
         return target
     if not tree.staged:
         return None
-    names = [f"refs/remotes/origin/{branch}" for branch in (_followed(tree), "HEAD") if branch is not None]
+    names = [f"refs/remotes/origin/{branch}" for branch in (_followed(tree, recall), "HEAD") if branch]
     return next((name for name in (*names, "HEAD") if resolve(tree.git, name) is not None), None)
 
 
@@ -157,9 +163,16 @@ def _checked_out(tree: Tree) -> bool:
     return not tree.git.ask("-C", str(tree.root), "rev-parse", "--show-superproject-working-tree").out.strip()
 
 
-def _followed(tree: Tree) -> str | None:
-    """The branch that the controller follows, as tidegate.yaml says."""
+def _followed(tree: Tree, recall: Recall) -> str:
+    """The branch that the controller follows, as tidegate.yaml says; '' when it does not."""
     path = "tidegate.yaml"
-    text = tree.read([path]).get(path)
-    document = load_document(Controller, text, path)[0] if text is not None else None
-    return document.value.branch if document is not None else None
+    entry = tree.files.get(path)
+    return recall(entry.blob, lambda: _branch(tree.read([path]).get(path, b""), path)) if entry is not None else ""
+
+
+def _branch(text: bytes, path: str) -> str:
+    from tidegate.spec.controller import Controller
+    from tidegate.spec.declared import load_document
+
+    document, _ = load_document(Controller, text, path)
+    return document.value.branch if document is not None else ""

@@ -92,10 +92,10 @@ def _roots(paths: Sequence[Path]) -> dict[Path, list[Path]]:
 
 def _run(tree: Tree, base: str | None, *, cache: bool) -> Run:
     """All findings of one root, remembered or found."""
-    asked = base_commit(tree, base)
     today = date.today()  # noqa: DTZ011 the calendar of the person who asks
     worth = cache and (tree.git is not None or len(tree.files) >= _WORTH_REMEMBERING)
     memory = Memory(Store(folder_of(tree.root, tree.private), stamp()) if worth else Store(None, ""))
+    asked = base_commit(tree, base, memory.word)
     common = repr((tree.staged, today.isoformat()))
     words = (common, tree.listing.token, asked.key if asked is not None else None)
     key = blake2b(repr(words).encode(), digest_size=16).hexdigest()

@@ -6,7 +6,7 @@ which nothing changed ends with what stands here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RUNS: Final = 8
+_WORDS: Final = 64
 _UNITS: Final = 50_000
 _BYTES: Final = 16 * 1024 * 1024
 
@@ -58,6 +59,14 @@ class Memory:
         self._runs.pop(key, None)
         kept = dict(list(self._runs.items())[1 - _RUNS :])
         self._store.save("runs", kept | {key: packed(run)})
+
+    def word(self, key: str, ask: Callable[[], str]) -> str:
+        """A word that follows from what the key names, asked for once."""
+        words = self._store.load("words")
+        if not isinstance(words.get(key), str):
+            words = dict(list(words.items())[1 - _WORDS :]) | {key: ask()}
+            self._store.save("words", words)
+        return str(words[key])
 
     def units(self) -> dict[str, bytes]:
         """The packed outcomes by key."""
