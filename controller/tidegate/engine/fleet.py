@@ -148,12 +148,16 @@ class Fleet:
         self._was_ready.update(digests)
 
     def undecided(self) -> list[str]:
-        """Needed instances that run and that nobody has asked yet, or not answered yet: their readiness is not known."""
+        """Needed instances that run and whose readiness is not known: not answered yet, or badly once by one that was ready."""
         return [
             instance.name
             for instance in self._instances.values()
-            if instance.running and instance.digest in self._needs and not self._health[instance.name].answered
+            if instance.running and instance.digest in self._needs and not self._known(instance)
         ]
+
+    def _known(self, instance: Instance) -> bool:
+        health = self._health[instance.name]
+        return health.settled if instance.digest in self._was_ready else health.answered
 
     def instances(self) -> tuple[Instance, ...]:
         """What was seen at the last look."""
@@ -195,6 +199,7 @@ class Fleet:
             self._why[digest] = str(error)
             if isinstance(error, NeedsPerson):
                 self._failed[digest] = str(error)
+        self._changed(needs)
         self._needs = dict(needs)
         wanted = {need.name(replica): (need, replica) for need in needs.values() for replica in range(need.replicas)}
         for name, (need, replica) in wanted.items():
@@ -239,6 +244,16 @@ class Fleet:
                 return False
         return True
 
+    def _changed(self, needs: Mapping[str, Need]) -> None:
+        """A workload that is needed again answers with all that runs of it; one that is no more has no failures to its name."""
+        for digest in needs.keys() - self._needs.keys():
+            for instance in self._by_digest.get(digest, ()):
+                self._unneeded_since.pop(instance.name, None)
+        for digest in self._needs.keys() - needs.keys():
+            need = self._needs[digest]
+            for replica in range(need.replicas):
+                self._workers.forget(("start", need.name(replica), digest))
+
     def _replaced(self, instance: Instance, needs: Mapping[str, Need]) -> bool:
         """Whether the replicas that stay of a workload are all ready, so that one too many may go."""
         need = needs.get(instance.digest)
@@ -272,7 +287,8 @@ class Fleet:
         if health.ready and now - instance.started_at > 60.0:
             self._crashes.pop(instance.name, None)
         asked_since = max(instance.started_at, health.seen_at)  # it may have been ready before this controller began
-        if not health.ever_ready and now - asked_since > need.spec.startup_timeout:
+        # An answer that is late, because this host is busy, says nothing of when the server was ready.
+        if not health.ever_ready and health.failures and health.asked_at - asked_since > need.spec.startup_timeout:
             budget = format_duration(need.spec.startup_timeout)
             reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"
             self._why[need.digest] = self._failed[need.digest] = reason
@@ -280,12 +296,14 @@ class Fleet:
             return
         if instance.address and health.due(now):
             address, path, ready = instance.address, need.spec.ready, health.ready
-            self._workers.submit(
+            sent = self._workers.submit(
                 ("probe", instance.name, instance.ref),
                 lambda: self._probe(address, path, PROBE_TIMEOUT),
                 light=True,
                 news=lambda answer: answer[0] != ready,
             )
+            if sent:
+                health.asked_at = now
 
     def _probed(self, name: str, ref: str, done: Done) -> None:
         health = self._health.get(name)

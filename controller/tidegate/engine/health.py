@@ -14,11 +14,13 @@ LONGEST_PAUSE = 30.0
 class Health:
     """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones.
 
-    `seen_at`: when this controller first saw it (epoch seconds); it may have run for long before that.
+    `seen_at`: when this controller first saw it; it may have run for long before that. `asked_at`: when the last probe was
+    sent. Both in epoch seconds.
     """
 
     ref: str
     seen_at: float = 0.0
+    asked_at: float = 0.0
     ready: bool = False
     ever_ready: bool = False
     answered: bool = False
@@ -29,6 +31,11 @@ class Health:
     def due(self, now: float) -> bool:
         """True when it is time for the next probe."""
         return now >= self.next_at
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known: one good answer says so, or as many bad ones as make a ready one unready."""
+        return self.ready or self.failures >= UNREADY_AFTER
 
     def took(self, ok: bool, reason: str, now: float, calm: float) -> bool:
         """Take in one answer. True when the readiness changed. `calm`: seconds until the next probe while all is well."""
