@@ -1,22 +1,19 @@
-"""`tidegate plan`: what merging the work tree would do, for the terminal or a pull request's comment."""
+"""`tidegate plan`: what merging a change would do, for the terminal, a pull request's comment, or a program.
+
+Neighbours: cli/plans/ reads the two commits and where the start comes from, rollout/plan.py plans, plan_text.py words it.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tidegate.cli.output import ConfigOption, print_json
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tidegate.engine.settings import Settings
-    from tidegate.gitrepo.git import Git
-    from tidegate.rollout.state import Desired, RouteState
-    from tidegate.spec.declared import Loaded
-    from tidegate.spec.inference import InferenceConfig
+NARROW = 40
+WIDE = 120
 
 
 class PlanFormat(StrEnum):
@@ -29,89 +26,69 @@ class PlanFormat(StrEnum):
 
 def plan(
     base: Annotated[
-        str | None, typer.Option("--base", metavar="REF", help="What runs now; else the branch the controller follows.")
+        str | None,
+        typer.Option(
+            "--base", metavar="REF", help="Where the change leaves from; else the branch the controller follows."
+        ),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="REF", help="The commit to be merged; else the work tree.")
     ] = None,
     config: ConfigOption = None,
     format: Annotated[  # noqa: A002 the option's name
         PlanFormat, typer.Option("--format", help="text for people, json for programs, markdown for a comment.")
     ] = PlanFormat.TEXT,
 ) -> None:
-    """Show what merging the work tree would do: releases, steps, times, containers, samples needed, risks.
+    """Show what merging would do: releases, steps and their time, servers, what the guardrails see, approvals, risks.
 
-    Where a controller's journal is at hand its states are the start, else what `--base` asks for.
+    Compared is with the merge base of the two. Without --base, a controller's journal on this machine says what serves;
+    else git's record of promotions, where this clone has it; else what the base asks for is taken as promoted.
+
+    Exit codes: 0 it can be followed, 1 something in it cannot be (an error, a missing version), 2 wrong usage.
 
     Example: tidegate plan --base origin/main --format markdown
     """
+    from tidegate.cli.plans.about import about, policy_edits, reviews
+    from tidegate.cli.plans.sides import find_base, find_head, open_clone, read_half
+    from tidegate.cli.plans.start import from_journal, start
     from tidegate.engine.settings import open_settings
-    from tidegate.gitrepo.git import Git
-    from tidegate.rollout.plan import assumed
     from tidegate.rollout.plan import plan as make_plan
-    from tidegate.rollout.plan_text import as_json, as_markdown, as_text
-    from tidegate.rules.worktree import read_files
+    from tidegate.rollout.plan_frame import Frame
 
     settings = open_settings(config)
-    git = Git.of_clone(settings.root)
-    environment = settings.controller.environment
-    before = _desired(git, _at_base(settings, git, base), "base", environment)
-    after = _desired(git, read_files(settings.root), "work tree", environment)
-    states = _journaled(settings) if base is None else {}
-    made = make_plan({**assumed(before), **states}, after)
+    clone = open_clone(settings.root, settings.controller.environment)
+    to = find_head(clone, head)
+    since, followed = find_base(clone, base, settings.controller.branch, to)
+    before = read_half(clone, since)
+    after = read_half(clone, to, before=before)
+    begin = start(clone, before, after, from_journal(settings) if base is None else {}, record=followed)
+    said = about(clone, before, after, begin.states, begin.unknown)
+    made = make_plan(begin.states, after.desired, said)
+    errors = sum(finding.severity == "error" for finding in after.findings)
+    frame = Frame(
+        base=since,
+        head=to,
+        basis=begin.basis,
+        errors=errors,
+        warnings=len(after.findings) - errors,
+        policies=policy_edits(before, after, begin.states),
+        reviews=reviews(before, after),
+    )
     match format:
         case PlanFormat.JSON:
-            print_json(as_json(made))
+            from tidegate.rollout.plan_json import as_json
+
+            print_json(as_json(made, frame))
         case PlanFormat.MARKDOWN:
-            typer.echo(as_markdown(made))
+            from tidegate.rollout.plan_markdown import as_markdown
+
+            typer.echo(as_markdown(made, frame), nl=False)
         case PlanFormat.TEXT:
-            typer.echo(as_text(made))
+            import shutil
 
+            from tidegate.rollout.plan_text import as_text
 
-def _at_base(settings: Settings, git: Git, base: str | None) -> Mapping[str, bytes]:
-    """The files that serve now. Without a base: the followed branch as the clone knows it."""
-    from tidegate.gitrepo.tree import read, resolve
-    from tidegate.spec.errors import NeedsPerson
-    from tidegate.spec.layout import wanted
-
-    branch = settings.controller.branch
-    names = [base] if base else [f"origin/{branch}", branch]
-    commit = next((found for name in names if (found := resolve(git, name))), None)
-    if commit is None:
-        raise NeedsPerson(
-            "there is no such commit", where=" or ".join(names), fix="fetch it, or name another with --base"
-        )
-    prefix = _prefix(settings)
-    files = read(git, commit, lambda path: path.startswith(prefix) and wanted(path.removeprefix(prefix)))
-    return {path.removeprefix(prefix): text for path, text in files.items()}
-
-
-def _prefix(settings: Settings) -> str:
-    """Where the configuration lies within the clone: '' at its top."""
-    root = settings.root
-    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-    return "" if top == root else root.relative_to(top).as_posix() + "/"
-
-
-def _desired(git: Git, files: Mapping[str, bytes], commit: str, environment: str) -> dict[str, Desired | str]:
-    from tidegate.gitrepo.tree import blob, resolve
-    from tidegate.rollout.routes import desired_routes
-    from tidegate.spec.declared import load, load_config
-
-    def pinned(model: str, name: str, at: str) -> Loaded[InferenceConfig] | None:
-        path = f"models/{model}/configs/{name}.yaml"
-        found = resolve(git, at)
-        text = blob(git, found, path) if found else None
-        return load_config(text, path)[0] if text is not None else None
-
-    return desired_routes(load(files, environment), commit, lambda _: commit, pinned)
-
-
-def _journaled(settings: Settings) -> dict[str, RouteState]:
-    """The states of a controller that runs on this machine; nothing without one."""
-    from tidegate.journal.reader import Reader
-    from tidegate.rollout.serial import from_doc
-    from tidegate.spec.errors import NeedsPerson
-
-    try:
-        with Reader(settings.journal) as journal:
-            return {route: from_doc(doc) for route, doc in journal.states().items()}
-    except NeedsPerson:  # no controller has run here: what the base asks for is the start
-        return {}
+            width = min(max(shutil.get_terminal_size((100, 24)).columns, NARROW), WIDE)
+            typer.echo(as_text(made, frame, width))
+    if errors or made.problems:
+        raise typer.Exit(1)

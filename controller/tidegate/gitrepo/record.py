@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from tidegate.gitrepo import tree
+from tidegate.gitrepo.git import Git
 from tidegate.gitrepo.message import one_line
 from tidegate.gitrepo.mirror import NOTES_REF, Mirror
 from tidegate.gitrepo.remote import Update
@@ -106,11 +107,7 @@ class Record:
 
     def notes(self) -> tuple[Note, ...]:
         """All notes, oldest first. Lines that are none of ours, or of a newer Tidegate, are left out and left alone."""
-        if tree.resolve(self._git, NOTES_REF) is None:
-            return ()
-        contents = tree.read(self._git, NOTES_REF, lambda _: True).values()
-        found = (_parse(line) for content in contents for line in content.decode("utf-8", "replace").splitlines())
-        return tuple(sorted({note for note in found if note is not None}, key=lambda note: (note.at, note.line())))
+        return notes_of(self._git)
 
     @property
     def _env(self) -> str:
@@ -219,6 +216,15 @@ def _raise(errors: Sequence[TidegateError | None]) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def notes_of(git: Git) -> tuple[Note, ...]:
+    """All notes that a repository has, oldest first: a person's clone has them once refs/notes/tidegate was fetched."""
+    if tree.resolve(git, NOTES_REF) is None:
+        return ()
+    contents = tree.read(git, NOTES_REF, lambda _: True).values()
+    found = (_parse(line) for content in contents for line in content.decode("utf-8", "replace").splitlines())
+    return tuple(sorted({note for note in found if note is not None}, key=lambda note: (note.at, note.line())))
 
 
 def _same(there: Note | None, note: Note) -> bool:

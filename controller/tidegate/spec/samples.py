@@ -17,6 +17,8 @@ SPREAD = 3.0
 """p95 over p50 of a latency that nothing is known about, taken as lognormal."""
 NEGLIGIBLE = 0.001
 """An event rate shown to be below this excludes any ratio margin (analysis/rates.py)."""
+ASSUMED_ERRORS = 0.01
+"""Stable's error rate where nobody has said."""
 LARGEST = 1000.0
 """An effect beyond which nobody asks how large it is."""
 
@@ -54,7 +56,7 @@ def assumed_baseline(guardrail: Guardrail) -> float:
     if kind is Kind.LATENCY:
         return 100.0
     if kind is Kind.ERRORS:
-        return 0.01
+        return ASSUMED_ERRORS
     return 0.9 if low_is_bad(guardrail) else 0.1
 
 
