@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Catalog
@@ -33,6 +33,7 @@ from tidegate.rollout.serial import from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
+from tidegate.spec.controller import RolloutSettings
 
 POOL = 16
 PROBES = 8
@@ -42,7 +43,8 @@ PROBES = 8
 class Ends:
     """Everything by which a controller touches the world: git, servers, gateway, disk, threads, clock and chance.
 
-    `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git.
+    `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
+    how much may be in motion.
     """
 
     journal: Journal
@@ -59,6 +61,7 @@ class Ends:
     now: Callable[[], float]
     sleep: Callable[[float], None]
     rng: random.Random
+    rollouts: RolloutSettings = field(default_factory=RolloutSettings)
 
 
 def assemble(ends: Ends) -> Controller:
@@ -84,6 +87,7 @@ def assemble(ends: Ends) -> Controller:
         hints=ends.hints,
         routes=Routes(states),
         poll=ends.poll,
+        rollouts=ends.rollouts,
         now=now,
         rng=ends.rng,
     )
@@ -125,6 +129,7 @@ class Parts:
                 hints=self.hints,
                 flush=declared.gateway.flush,
                 poll=declared.poll,
+                rollouts=declared.rollouts,
                 now=now,
                 sleep=time.sleep,
                 rng=rng,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidegate.analysis.batches import Batcher, by_release, is_error
 from tidegate.analysis.model import Batch
 from tidegate.engine.meter import Meter
 from tidegate.gateway.record import Cursor, RecordReader
-from tidegate.rollout.state import Candidate, RouteState
+from tidegate.rollout.state import RouteState
 from tidegate.rollout.traffic import Traffic
 from tidegate.spec.errors import RetryLater
-from tidegate.spec.release import Release
+from tidegate.spec.policy import PolicyFields
 
 LINES_A_PASS = 50_000
 METER_KEPT = 3600.0
@@ -76,41 +76,39 @@ class Evidence:
 
     def resume(self, state: RouteState) -> None:
         """Go on with the batches of a trial where the journal left them: before the first read, or lines would be missed."""
-        candidate, stable = state.candidate, state.stable
+        trial = _trial(state)
         saved = self._saved.get(state.route)
-        if candidate is None or stable is None or not saved or saved["trial"] != _trial(candidate):
+        if trial is None or not saved or saved["trial"] != trial.name:
             return
-        arms = by_release(stable.id, candidate.release.id)
-        self._batchers[state.route] = Batcher.from_doc(saved["doc"], arms)
-        self._trials[state.route] = saved["trial"]
+        self._batchers[state.route] = Batcher.from_doc(saved["doc"], by_release(trial.stable, trial.candidate))
+        self._trials[state.route] = trial.name
         self._declared[state.route] = dict(saved["doc"]["eras"][-1][1])
 
     def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
-        """Have a batcher for this route's trial while its candidate gets traffic, and none otherwise.
+        """Have a batcher for this route's trial while its candidate gets traffic, or while its stable release is watched.
 
         `random` False: the split goes by user, so the arms' counts need not follow the declared weights.
         """
-        candidate, stable = state.candidate, state.stable
-        if candidate is None or candidate.step < 0 or stable is None:
+        trial = _trial(state)
+        if trial is None:
             self._batchers.pop(state.route, None)
             self._trials.pop(state.route, None)
             self._declared.pop(state.route, None)
             return
-        trial = _trial(candidate)
-        if self._trials.get(state.route) == trial:
+        if self._trials.get(state.route) == trial.name:
             return
-        declared = _shares(candidate, stable, traffic, random)
+        declared = _shares(state, traffic, random)
         batcher = Batcher(
-            by_release(stable.id, candidate.release.id),
-            length=candidate.policy.batch,
+            by_release(trial.stable, trial.candidate),
+            length=trial.policy.batch,
             opened_at=self._now(),
             share=declared[None],
             shares=_of_segments(declared),
-            warm_up_until=self._now() + candidate.policy.warm_up,
+            warm_up_until=self._now() + (trial.policy.warm_up if trial.stable is not None else 0.0),
             grace=2 * self._flush + 0.2,
         )
         self._batchers[state.route] = batcher
-        self._trials[state.route] = trial
+        self._trials[state.route] = trial.name
         self._declared[state.route] = declared
 
     def cut(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
@@ -119,9 +117,9 @@ class Evidence:
         `random`: as for `follow`.
         """
         batcher = self._batchers.get(state.route)
-        if batcher is None or state.candidate is None or state.stable is None:
+        if batcher is None or state.stable is None:
             return
-        declared = _shares(state.candidate, state.stable, traffic, random)
+        declared = _shares(state, traffic, random)
         if declared != self._declared[state.route]:
             self._declared[state.route] = declared
             batcher.cut(self._now(), share=declared[None], shares=_of_segments(declared))
@@ -172,15 +170,35 @@ class Evidence:
         }
 
 
-def _trial(candidate: Candidate) -> str:
-    return f"{candidate.release.digest}:{candidate.started_at}"
+class _Trial(NamedTuple):
+    """Whose answers are told apart: short ids of the stable release (None: nobody beside the other), and of the judged."""
+
+    name: str
+    stable: str | None
+    candidate: str
+    policy: PolicyFields
 
 
-def _shares(candidate: Candidate, stable: Release, traffic: Traffic, random: bool) -> Shares:
+def _trial(state: RouteState) -> _Trial | None:
+    """The candidate's trial once it has begun, else the stable release's watch; None when nobody is judged."""
+    candidate, stable, watch = state.candidate, state.stable, state.watch
+    if stable is not None and candidate is not None and candidate.step >= 0:
+        name = f"{candidate.release.digest}:{candidate.started_at}"
+        return _Trial(name, stable.id, candidate.release.id, candidate.policy)
+    if watch is not None:
+        return _Trial(f"watch:{watch.release.digest}:{watch.since}", None, watch.release.id, watch.policy)
+    return None
+
+
+def _shares(state: RouteState, traffic: Traffic, random: bool) -> Shares:
     """The candidate's share of the unsegmented traffic (None), and of each segment that is split otherwise.
 
-    No share where the counts of both arms need not follow it: split by user, or the rest goes to a standby.
+    No share where the counts of both arms need not follow it: split by user, the rest goes to a standby, or nobody is
+    on trial.
     """
+    candidate, stable = state.candidate, state.stable
+    if candidate is None or candidate.step < 0 or stable is None:
+        return {None: None}
     digest = candidate.release.digest
     if not random or abs(traffic.share(digest) + traffic.share(stable.digest) - 1.0) > ROUNDING:
         return {None: None}

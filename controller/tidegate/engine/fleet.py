@@ -139,6 +139,10 @@ class Fleet:
         """The last reason why a workload is not ready, by workload."""
         return {**self._why, **self._failed}
 
+    def replicas(self) -> dict[str, int]:
+        """How many instances of each needed or running workload answer."""
+        return {digest: self._answering(digest) for digest in {*self._needs, *self._by_digest}}
+
     def running(self, digest: str) -> int:
         """How many instances of a workload run."""
         return sum(1 for instance in self._by_digest.get(digest, ()) if instance.running)

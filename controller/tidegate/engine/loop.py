@@ -23,8 +23,10 @@ from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.rollout.machine import advance, fulfilled
+from tidegate.rollout.queue import Turns
 from tidegate.rollout.state import Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
+from tidegate.spec.controller import RolloutSettings
 from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
@@ -59,6 +61,7 @@ class Controller:
         hints: Hints,
         routes: Routes,
         poll: float,
+        rollouts: RolloutSettings,
         now: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -81,6 +84,7 @@ class Controller:
         self.events = 0
         self._remembered: Remembered | None = None
         self._poll = poll
+        self._rollouts = rollouts
         self._now = now
         self._rng = rng
         self._next_fetch = 0.0
@@ -253,6 +257,9 @@ class Controller:
             self._journaling.changed(*new)
             self._note_lost()
         wishes = self.routes.wishes(self.snapshot)
+        gone = self.routes.gone(self.snapshot)
+        turns = Turns(self.routes.states, self._rollouts.at_once)
+        replicas = self.fleet.replicas()
         now = self._now()
         models = self.snapshot.models()
         absorbed = False
@@ -270,6 +277,10 @@ class Controller:
                 validation=self.validation.answers(state),
                 read_to=None if caught_up else self.evidence.read_to,
                 awake_since=self._awake_since,
+                gone=route in gone,
+                replicas=replicas,
+                queued=turns.why_not(route),
+                cool_down=self._rollouts.cool_down,
             )
             try:
                 step = advance(state, seen, now)
@@ -279,6 +290,7 @@ class Controller:
                 continue
             self._note(f"state of {route}", None)
             self.routes.states[route] = step.state
+            turns.note(route, step.state)
             forward = self._journaling.decided(route, state, batches, step)
             for event in () if forward and "journal" in self.problems else step.events:
                 log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
@@ -348,7 +360,9 @@ class Controller:
         if self.ticks % FORGET_EVERY == 0:
             self.needs.keep(self.routes.states.values())
         known = {
-            split_route(route)[0] for route, state in self.routes.states.items() if state.stable or state.candidate
+            split_route(route)[0]
+            for route, state in self.routes.states.items()
+            if state.stable or state.candidate or state.retired
         }
         drain = max((self._drain(state) for state in self.routes.states.values()), default=30.0)
         self.fleet.reconcile(needs, known, drain, unknown, may_stop)

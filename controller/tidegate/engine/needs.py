@@ -1,6 +1,6 @@
 """From a route's state to the workloads that have to run: declaration read from git, artifact fetched by digest.
 
-Neighbours: rollout/traffic.py says which workloads are hot, catalog.py reads declarations, fleet.py runs them.
+Neighbours: rollout/capacity.py says which releases are hot, catalog.py reads declarations, fleet.py runs them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.fleet import Need
+from tidegate.rollout.capacity import hot_releases, replicas
 from tidegate.rollout.state import Desired, RouteState
 from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.release import Release
@@ -29,22 +30,23 @@ class Needs:
     def of(
         self, state: RouteState, wish: Desired | None, others: Mapping[str, Need], running: Callable[[str], int]
     ) -> tuple[dict[str, Need], dict[str, TidegateError]]:
-        """What this route needs running, by workload; a workload that `others` need too runs as often as the larger wish.
+        """What this route needs running, by workload; a workload that `others` need too runs as often as the larger need.
 
-        Without a wish (git says nothing that can be followed) as many replicas as `running` counts stay.
+        How many replicas: rollout/capacity.py. `running` counts those that are there, where git and the state say nothing.
 
         Second, by workload, why a release's declaration cannot be read, or cannot be run here: the others need it not.
         """
         needs: dict[str, Need] = {}
         unknown: dict[str, TidegateError] = {}
+        numbers = replicas(state, wish.replicas if wish else None, running)
         for release in hot_releases(state):
-            replicas = wish.replicas if wish else max(1, running(release.workload))
+            number = numbers[release.workload]
             known = needs.get(release.workload) or others.get(release.workload)
             if known is not None:
-                needs[release.workload] = replace(known, replicas=max(known.replicas, replicas))
+                needs[release.workload] = replace(known, replicas=max(known.replicas, number))
                 continue
             try:
-                needs[release.workload] = self._need(release, replicas)
+                needs[release.workload] = self._need(release, number)
             except TidegateError as error:
                 unknown[release.workload] = error
         return needs, unknown
@@ -53,7 +55,7 @@ class Needs:
         """Forget the declarations of releases that no route needs hot any more."""
         self._catalog.keep(release for state in states for release in hot_releases(state))
 
-    def _need(self, release: Release, replicas: int) -> Need:
+    def _need(self, release: Release, number: int) -> Need:
         version = self._catalog.entry(release).version
         if version.runtime is None:
             raise NeedsPerson(
@@ -66,7 +68,7 @@ class Needs:
         def fetch() -> Path | None:
             return self._fetch(artifact, release.commit) if artifact else None
 
-        return Need(release.model, release.version, release.workload, version.runtime, replicas, fetch)
+        return Need(release.model, release.version, release.workload, version.runtime, number, fetch)
 
     def _fetch(self, artifact: Artifact, commit: str) -> Path:
         def read(path: str) -> bytes:
@@ -76,11 +78,3 @@ class Needs:
             return content
 
         return self._store.fetch(artifact.uri, artifact.sha256, size=artifact.size, read=read)
-
-
-def hot_releases(state: RouteState) -> tuple[Release, ...]:
-    """The releases that this route needs hot: stable, candidate, standbys; in this order."""
-    candidate = state.candidate.release if state.candidate else None
-    return tuple(
-        release for release in (state.stable, candidate, *(one.release for one in state.standby)) if release is not None
-    )

@@ -65,6 +65,16 @@ class Routes:
             answer[route] = own
         return answer
 
+    def gone(self, snapshot: Snapshot) -> frozenset[str]:
+        """Routes that git was read for and asks nothing of any more: the model's deployment is not there.
+
+        A repository that asks for nothing at all says nothing about anybody.
+        """
+        if not any(isinstance(found, Desired) for found in snapshot.desired.values()):
+            return frozenset()
+        asked = {split_route(route)[0] for route in snapshot.desired}
+        return frozenset(route for route in self.states if split_route(route)[0] not in asked)
+
     def end(self, snapshot: Snapshot) -> list[str]:
         """Drop the features that follow their model again. Returns their names."""
         gone = []
