@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tidegate.engine.source import Remembered, Snapshot
 from tidegate.rollout.features import born, homeward, joined
-from tidegate.rollout.state import Desired, RouteState
+from tidegate.rollout.state import Desired, Rejection, RouteState
 from tidegate.spec.release import split_route
 
 
@@ -20,6 +20,7 @@ class Routes:
 
     def __init__(self, states: Mapping[str, RouteState]) -> None:
         self.states: dict[str, RouteState] = dict(states)
+        self._ended: dict[str, tuple[Rejection, ...]] = {}
 
     def begin(self, snapshot: Snapshot, remembered: Remembered) -> list[str]:
         """Give every route that git asks for a state. Returns the new ones."""
@@ -40,7 +41,7 @@ class Routes:
         earlier days, before it followed its model again, is over.
         """
         model, feature = split_route(route)
-        rejected = remembered.rejected.get(route, ())
+        rejected = self._ended.get(route) or remembered.rejected.get(route, ())
         if feature is None or model in new:
             release = remembered.promoted.get(route)
             if release is not None:
@@ -88,6 +89,7 @@ class Routes:
                 and snapshot.wish(model) is not None
                 and joined(state, parent)
             ):
+                self._ended[route] = state.rejected  # its override may come back by the same commit
                 del self.states[route]
                 gone.append(route)
         return gone

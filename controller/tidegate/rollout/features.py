@@ -26,8 +26,11 @@ def homeward(parent: RouteState, asked: Desired) -> Desired | None:
 
 
 def joined(state: RouteState, parent: RouteState) -> bool:
-    """Whether a feature's route whose override is gone serves what its model's route does, so that it may dissolve."""
-    if state.candidate is not None:
+    """Whether a feature's route whose override is gone serves what its model's route does, so that it may dissolve.
+
+    Not while git is owed something of it: a rejection that is not noted would be forgotten.
+    """
+    if state.candidate is not None or state.duties:
         return False
     if state.stable is None or parent.stable is None:
         return state.stable is None
