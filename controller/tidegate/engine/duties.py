@@ -188,6 +188,7 @@ class Duties:
             message=rejection(route, duty.release, good, duty.reason, asked_by=duty.commit),
             reason=duty.reason,
             mode=duty.mode,
+            rejects=duty.commit,
         )
         return restore(
             self._mirror.remote,

@@ -16,7 +16,7 @@ from typing import Literal
 
 from tidegate.gitrepo import deployment, tree
 from tidegate.gitrepo.deployment import Asked
-from tidegate.gitrepo.message import one_line
+from tidegate.gitrepo.message import REJECTS, RELEASE, ROUTE, one_line
 from tidegate.gitrepo.remote import Pushed, Remote, Update
 from tidegate.spec.errors import InternalError, NeedsPerson, RetryLater
 from tidegate.spec.release import Release, split_route
@@ -30,7 +30,8 @@ class Undo:
 
     `folder`: `models/digits`; `deployment`: the path of the file that asks. `config_only`: keep the version.
     `mode`: `branch` proposes the commit on a branch of its own, `none` leaves git alone (policy `rollback.git`).
-    `message`: the whole commit message (message.py). `reason`: one sentence.
+    `message`: the whole commit message (message.py). `reason`: one sentence. `rejects`: the commit that asked for what a
+    controller rejected; "" for a person's rollback.
     """
 
     route: str
@@ -42,6 +43,7 @@ class Undo:
     reason: str
     mode: str = "revert"
     config_only: bool = False
+    rejects: str = ""
 
     @property
     def branch(self) -> str:
@@ -97,6 +99,9 @@ def _attempt(remote: Remote, undo: Undo, digest_at: Callable[[str], str | None],
         raise RetryLater(f"the remote has no branch '{remote.branch}' to revert on", where=remote.url, delay=10.0)
     if digest_at(head) != undo.rejected.digest:
         return Result("already", tree.touched(remote.git, head, [undo.folder]), remote.branch_ref)
+    before = _earlier(remote, undo, head)
+    if before is not None:  # and since then somebody asked for it once more, who could know
+        return Result("already", before, remote.branch_ref)
     made = _commit(remote, undo, head)
     if digest_at(made.commit) == undo.rejected.digest:
         raise NeedsPerson(
@@ -116,6 +121,16 @@ def _attempt(remote: Remote, undo: Undo, digest_at: Callable[[str], str | None],
         case "race":
             why = f"others were faster {ATTEMPTS} times ({pushed.reason})"
             return _propose(remote, undo, head, made, why) if last else None
+
+
+def _earlier(remote: Remote, undo: Undo, head: str) -> str | None:
+    """The commit by which this rejection was taken back already: the controller died between its push and remembering it."""
+    if not undo.rejects or tree.resolve(remote.git, undo.rejects) is None:
+        return None
+    return tree.with_trailers(
+        remote.git, head, undo.rejects,
+        {ROUTE: undo.route, RELEASE: undo.rejected.digest, REJECTS: undo.rejects},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Neighbours: git.py runs the commands; mirror.py adds self-healing; the CLI uses 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tidegate.gitrepo.git import DamagedRepository, Git
@@ -99,6 +100,13 @@ def changed_between(git: Git, before: str, after: str) -> frozenset[str] | None:
     commits = git.run("rev-list", after, f"^{before}")
     options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
     return frozenset(_split(git.run("diff-tree", "--stdin", *options, stdin=commits)))
+
+
+def with_trailers(git: Git, after: str, before: str, trailers: Mapping[str, str]) -> str | None:
+    """The newest commit up to `after` and not in `before` whose message has all these trailers, None without one."""
+    lines = [f"--grep=^{name}: {re.escape(value)}$" for name, value in trailers.items()]
+    found = git.run("rev-list", "--max-count=1", "--extended-regexp", "--all-match", *lines, after, f"^{before}")
+    return found.decode().strip() or None
 
 
 def is_ancestor(git: Git, before: str, after: str) -> bool:
