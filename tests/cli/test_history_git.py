@@ -393,3 +393,31 @@ def test_a_renamed_model_is_a_new_one(repo: Repo) -> None:
         "'digits' becomes 'numbers', a new model to Tidegate: what serves as 'digits' goes on serving, and nobody steers it"
     ]
     assert {path for rule, path in said.short if rule == "deleted-version"} == VERSIONS
+
+
+def test_a_clone_that_is_cut_off_says_what_it_cannot_know(repo: Repo, tmp_path: Path) -> None:
+    repo.git("checkout", "-q", "main")
+    repo.edit(V2, *EDIT)
+    repo.commit("Past the rules")
+    git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "main", f"file://{repo.path}", "one")
+    shallow = Repo(tmp_path / "one")
+    shallow.commit("Back to what it was", {V2: example()[V2], V1: None})
+    found = {finding["rule"]: finding["fix"] for finding in shallow.validate("--base", "origin/main").findings}
+    assert {"immutable-version", "deleted-version"} <= set(found)
+    assert all("fetch-depth: 0" in found[rule] for rule in ("immutable-version", "deleted-version"))
+    shallow.git("fetch", "-q", "--unshallow", "origin")
+    assert ("immutable-version", V2) not in shallow.validate("--base", "origin/main").short
+
+
+def test_a_change_of_very_many_versions_is_compared_in_one_go(repo: Repo) -> None:
+    files = {path_of(f"3.{number}.0"): version(f"3.{number}.0") for number in range(120)}
+    repo.git("checkout", "-q", "main")
+    repo.commit("An import", files)
+    repo.git("checkout", "-q", "-B", "change")
+    repo.commit("All gone", dict.fromkeys(files))
+    deleted = [path for rule, path in repo.validate("--base", "main").short if rule == "deleted-version"]
+    assert sorted(deleted) == sorted(files)
+    repo.git("checkout", "-q", "-B", "main")
+    repo.write({path: text for path, text in files.items() if "3.7" in path})
+    repo.write({path_of("3.70.0"): version("3.70.0", EDIT)})
+    assert repo.validate("--base", "main").short == [("immutable-version", path_of("3.70.0"))]

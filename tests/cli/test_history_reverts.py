@@ -93,6 +93,13 @@ def test_a_revert_of_a_commit_that_is_not_merged_excuses_nothing(repo: Repo) -> 
     added = repo.commit("Mine", {path_of("3.1.0"): version("3.1.0")})
     repo.commit(f"This reverts commit {added}.", {V1: None, path_of("3.1.0"): None})
     assert ("deleted-version", V1) in repo.validate("--base", "main").short
+    repo.git("reset", "-q", "--hard", "main")
+    repo.edit(V2, "size: 31245", "size: 31246")
+    repo.commit("An edit")
+    repo.edit(V2, "size: 31246", "size: 31245")
+    taken_back = repo.commit("Taken back")
+    repo.git("revert", "--no-edit", taken_back)
+    assert repo.validate("--base", "main").short == [("immutable-version", V2)]
 
 
 def test_a_revert_under_way_is_a_revert(repo: Repo) -> None:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from tidegate.rules.history import History
+
+
+def cut_off(history: History) -> str:
+    """What to add to a fix where a revert could not be recognised, since the clone does not reach back to it."""
+    return "; or, for a revert, fetch the history that shows it (fetch-depth: 0)" if history.shallow else ""
+
 
 def next_version(number: str, *edits: tuple[str, str]) -> str:
     """For the examples: the digits 2.0.0 of the example repository under another number, and edited."""

@@ -12,10 +12,12 @@ folder. To mend, bring the file back; a better version is a new file beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
+from tidegate.rules.checks.history import cut_off
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
-from tidegate.rules.history import Change
+from tidegate.rules.history import Change, History
 from tidegate.rules.rule import Example, Rule
 from tidegate.spec.layout import place
 
@@ -31,14 +33,14 @@ def check(context: Context) -> Iterator[Finding]:
             continue
         model = history.gone.get(found.model or "")
         if model is None or model.state != "retired":
-            yield _finding(change, found.name, found.model or "", history.commit)
+            yield _finding(change, found.name, found.model or "", history)
 
 
-def _finding(change: Change, version: str, model: str, base: str) -> Finding:
-    back = f"bring it back: git checkout {base[:12]} -- '{change.path}'"
+def _finding(change: Change, version: str, model: str, history: History) -> Finding:
+    back = f"bring it back: git checkout {history.commit[:12]} -- {quote(change.path)}{cut_off(history)}"
     if change.renamed:
         message = f"version '{version}' of '{model}' is merged already, and this renames its file to {change.renamed}"
-        return RULE.at(change.path, 1, 1, message, f"{back}; keep the new file beside it")
+        return RULE.at(change.path, 1, 1, message, f"{back}; the new file may stay beside it")
     message = f"version '{version}' of '{model}' is merged already, and this deletes it"
     return RULE.at(change.path, 1, 1, message, back)
 

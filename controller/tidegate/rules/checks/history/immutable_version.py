@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidegate.rules.checks.history import cut_off
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.history import Change, History
@@ -70,7 +71,7 @@ def _edited(history: History, version: Loaded[ModelVersion]) -> Iterator[Finding
     message = (
         f"version '{version.value.version}' of '{version.value.model}' is merged already, and this changes '{changed}'"
     )
-    fix = "take the change back, and declare it in a new version"
+    fix = f"take the change back, and declare it in a new version{cut_off(history)}"
     yield RULE.finding(version, (changed,), message, fix, key=True)
 
 
