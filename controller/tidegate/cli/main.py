@@ -22,6 +22,7 @@ from tidegate.cli import (
     history,
     init,
     logs,
+    pin,
     plan,
     rollback,
     run,
@@ -46,6 +47,7 @@ app.command()(init.init)
 app.command()(validate.validate)
 app.command()(explain.explain)
 app.command()(explain.rules)
+app.command()(pin.pin)
 app.command()(plan.plan)
 app.command()(comment.comment)
 app.command()(run.run)

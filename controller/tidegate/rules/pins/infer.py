@@ -51,7 +51,7 @@ def infer(ref: str) -> Guess:
             return Guess((kind,), f"it begins with '{beginning}'")
     family = owner(ref)
     if family is not None and "/" not in ref.removeprefix("models/"):
-        return Guess((family,), f"its name is one of {family}")
+        return Guess((family,), "its name begins as theirs do")
     for form, kind, how in _FORMS:
         if form.fullmatch(ref):
             return Guess((kind,), f"it looks like {how}")

@@ -5,10 +5,15 @@ Neighbours: rule.py says what a mend is, cli/check/resolver.py asks the world; c
 
 from __future__ import annotations
 
+from typing import Final
+
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins.images import split_tag
+from tidegate.rules.pins.kinds import judge
 from tidegate.rules.rule import Resolver
 from tidegate.spec.source import Loc, Source, parse
+
+_ANY: Final = f"sha256:{'1' * 64}"
 
 
 def pin_image(text: str, finding: Finding, resolver: Resolver | None) -> str | None:
@@ -21,6 +26,8 @@ def pin_image(text: str, finding: Finding, resolver: Resolver | None) -> str | N
     name, tag = split_tag(asked)
     if tag.startswith("sha256-"):
         asked = name
+    if not judge("oci-image", f"{asked}@{_ANY}").pinned:
+        return None  # no name of an image: there is nobody to ask
     digest = resolver.image(asked)
     if digest is None:
         return None
