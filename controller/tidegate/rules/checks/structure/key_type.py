@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from tidegate.rules.rule import Example, unreadable
+from tidegate.rules.edits import quote
+from tidegate.rules.rule import Example, Mend, unreadable
 
 RULE = unreadable(
     "key-type",
     __doc__,
+    mend=Mend(quote),
     bad=(
         Example(
             "models/digits/versions/2.0.0.yaml",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
-from tidegate.rules.rule import Example, Rule
+from tidegate.rules.rule import Example, Mend, Resolver, Rule
 from tidegate.spec.layout import modeline
 
 _LINE = re.compile(rb"^#\s*yaml-language-server:\s*\$schema=(\S+)", re.MULTILINE)
@@ -35,6 +35,18 @@ def check(context: Context) -> Iterator[Finding]:
             )
 
 
+def mend(text: str, finding: Finding, _: Resolver | None) -> str | None:
+    """Write the comment above everything else, or in the place of the one that names another schema."""
+    wanted = modeline(finding.path)
+    if wanted is None:
+        return None
+    if "missing" in finding.message:
+        return f"{wanted}\n{text}"
+    lines = text.split("\n")
+    lines[finding.line - 1] = wanted
+    return "\n".join(lines)
+
+
 _DEPLOYMENT = "models/digits/deployment.yaml"
 _GOOD = "# yaml-language-server: $schema=../../schemas/deployment.json\n"
 
@@ -45,6 +57,7 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     scope="file",
+    mend=Mend(mend),
     bad=(
         Example(_DEPLOYMENT, "", _GOOD),
         Example(_DEPLOYMENT, _GOOD.replace("deployment.json", "model.json"), _GOOD),

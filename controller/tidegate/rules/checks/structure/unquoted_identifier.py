@@ -6,11 +6,13 @@ It is judged by the text in the file, before any conversion.
 
 from __future__ import annotations
 
-from tidegate.rules.rule import Example, unreadable
+from tidegate.rules.edits import quote
+from tidegate.rules.rule import Example, Mend, unreadable
 
 RULE = unreadable(
     "unquoted-identifier",
     __doc__,
+    mend=Mend(quote),
     bad=(
         Example("models/digits/deployment.yaml", "version: 2.0", 'version: "2.0.0"', at="2.0\n"),
         Example(
