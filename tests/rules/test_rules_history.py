@@ -15,6 +15,8 @@ from tidegate.rules.context import Context
 from tidegate.rules.engine import run
 from tidegate.rules.finding import Finding
 from tidegate.rules.history import Change, History
+from tidegate.rules.pages import page
+from tidegate.rules.registry import BY_ID
 from tidegate.spec.declared import load
 from tidegate.spec.layout import wanted
 from tidegate.spec.semver import read
@@ -68,6 +70,11 @@ def test_a_new_version_is_greater_than_what_is_merged(merged: list[str], new: st
     for finding in found:
         suggested = re.findall(r'write "([^"]+)"', finding.fix)
         assert not after(merged, suggested[0], rule="version-order")
+
+
+def test_a_page_shows_what_was_deleted_or_moved() -> None:
+    shown = page(BY_ID["deleted-version"])
+    assert "    (deleted)\n" in shown and "    (moved to models/digits/versions/1.0.0-old.yaml)\n" in shown
 
 
 def test_a_file_that_was_never_numbered_by_semver_stands_in_nobodys_way() -> None:

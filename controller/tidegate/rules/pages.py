@@ -141,6 +141,8 @@ def _shown(word: str, example: Example) -> str:
 
 
 def _text(example: Example) -> str:
+    if example.deleted:
+        return f"(moved to {example.new})" if example.new else "(deleted)"
     if not example.new.strip():
         return f"(without the line)  {example.old.strip()}"
     lines = _visible(example.new.encode("utf-8", "replace").decode()).rstrip("\n").split("\n")
