@@ -66,6 +66,22 @@ def scalars(source: Source, loc: Loc = ()) -> Iterator[Scalar]:
         yield from _walk(node, loc)
 
 
+def texts(source: Source) -> list[str]:
+    """Every key and every text of a file, in no order: a quick look at whether `scalars` are worth it."""
+    found: list[str] = []
+    nodes = [source.tree] if source.tree is not None else []
+    while nodes:
+        tag, content, _, _ = nodes.pop()
+        if tag == "str":
+            found.append(content)
+        elif tag == "map":
+            found += [entry[0] for entry in content]
+            nodes += [entry[1] for entry in content]
+        elif tag == "seq":
+            nodes += content
+    return found
+
+
 def _below(node: Node, part: str | int) -> Node | None:
     if node[0] == "map":
         return next((entry[1] for entry in node[1] if entry[0] == part), None)

@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of secret. `hint`: bytes that stand in every one of them, so that most files need no second look."""
+    """One kind of secret. `hint`: text that stands in every one of them, so that most files need no second look."""
 
     name: str
-    hint: bytes
+    hint: str
     pattern: re.Pattern[str]
 
 
 def _shape(name: str, hint: str, pattern: str) -> Shape:
-    return Shape(name, hint.encode(), re.compile(rf"(?<![A-Za-z0-9_-]){pattern}(?![A-Za-z0-9])"))
+    return Shape(name, hint, re.compile(rf"(?<![A-Za-z0-9_-]){pattern}(?![A-Za-z0-9])"))
 
 
 SHAPES: Final = (
@@ -31,7 +31,7 @@ SHAPES: Final = (
     _shape("an AWS session key", "ASIA", r"ASIA[0-9A-Z]{16}"),
     _shape("an Anthropic key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{20,}"),
     _shape("an OpenAI key", "sk-", r"sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{32,}"),
-    _shape("a GitHub token", "gh", r"gh[pousr]_[A-Za-z0-9]{36,}"),
+    *(_shape("a GitHub token", f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{36,}}") for kind in "pousr"),
     _shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9_]{40,}"),
     _shape("a GitLab token", "glpat-", r"gl(?:pat|rt|dt|cbt)-[A-Za-z0-9_-]{20,}"),
     _shape("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,}"),
@@ -82,7 +82,7 @@ ENTROPY: Final = 3.0
 def shaped(text: str) -> tuple[str, str] | None:
     """What kind of secret stands in a text, and how it looks masked; None when there is none."""
     for shape in SHAPES:
-        found = shape.pattern.search(text)
+        found = shape.pattern.search(text) if shape.hint in text else None
         if found is not None and not _PLACEHOLDER.search(found[0]):
             return shape.name, masked(found[0])
     return None

@@ -8,6 +8,7 @@ more, say in a comment that it was revoked (`# tidegate: ignore[plain-secret] re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,14 +19,15 @@ from tidegate.rules.rule import Example, Rule
 from tidegate.rules.secrets import SHAPES, carries, shaped
 from tidegate.spec.declared import Loaded
 
-_HINTS = tuple({shape.hint for shape in SHAPES})
+_HINTS = tuple(sorted({shape.hint.encode() for shape in SHAPES}))
+_USER = re.compile(rb"://[^/?#\s]*@")
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Look at every text of every file that holds what a secret could begin with."""
     for document in documents(context):
         content = context.files.get(document.path, b"")
-        if (b"://" in content and b"@" in content) or any(hint in content for hint in _HINTS):
+        if any(hint in content for hint in _HINTS) or _USER.search(content):
             yield from _found(document)
 
 

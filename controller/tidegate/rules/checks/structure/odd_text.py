@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from tidegate.rules.context import Context
-from tidegate.rules.documents import documents, scalars
+from tidegate.rules.documents import documents, scalars, texts
 from tidegate.rules.finding import Finding
 from tidegate.rules.rule import Example, Rule
 
@@ -25,9 +25,11 @@ _FREE = frozenset({
 def check(context: Context) -> Iterator[Finding]:
     """Look at every key and value that is no free text."""
     for document in documents(context):
+        if not any(map(_odd, texts(document.source))):
+            continue
         for found in scalars(document.source):
             text = found.text
-            if text == text.strip() and text.isascii():
+            if not _odd(text):
                 continue
             if not _FREE.isdisjoint(part for part in found.loc if isinstance(part, str)):
                 continue
@@ -41,6 +43,10 @@ def check(context: Context) -> Iterator[Finding]:
             else:
                 continue
             yield RULE.at(document.path, found.line, found.column, message, fix)
+
+
+def _odd(text: str) -> bool:
+    return not text.isascii() or text != text.strip()
 
 
 RULE = Rule(
