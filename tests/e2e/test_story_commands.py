@@ -245,7 +245,7 @@ def test_a_first_repository_validates_plans_serves_and_rolls_back(own: Any, make
     assert "hello" in plan and "1.1.0" in plan
     steps = json.loads(own.tidegate("plan", "--format", "json"))["routes"]
     assert steps[0]["route"] == "hello"
-    assert own.tidegate("plan", "--format", "markdown").startswith("### Tidegate plan")
+    assert own.tidegate("plan", "--format", "markdown").startswith("<!-- tidegate plan -->\n\n### Tidegate plan")
     own.git("commit", "-qam", "A warmer greeting")
     with world.traffic("hello") as users:
         world.until("step", "hello")
