@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from tidegate.rollout.routes import desired_routes
+from tidegate.rollout.routes import Asking, desired_routes
 from tidegate.rollout.state import Desired
 from tidegate.spec.declared import Loaded, load, load_config
 from tidegate.spec.inference import InferenceConfig
@@ -68,8 +68,10 @@ def files(deployment: str = DEPLOYMENT, **changed: str | None) -> dict[str, byte
     return {path: dedent(text).lstrip().encode() for path, text in whole.items() if text is not None}
 
 
-def touched(paths: tuple[str, ...]) -> str:
-    return "+".join(path.rpartition("/")[2] for path in paths)
+def touched(asking: Asking) -> str:
+    return "+".join(path.rpartition("/")[2] for path in asking.paths) + (
+        f" of {asking.feature}" if asking.feature else ""
+    )
 
 
 def pinned(model: str, name: str, commit: str) -> Loaded[InferenceConfig] | None:
@@ -115,7 +117,7 @@ def test_a_feature_inherits_what_its_override_leaves_out() -> None:
     assert (archive.release.version, archive.release.config) == ("2.0.0", "default")
     assert (archive.hold, archive.approvals, archive.replicas, archive.reason) == (True, ("canary",), 2, "Goes out.")
     assert (checkout.release.version, checkout.hold, checkout.replicas, checkout.reason) == ("1.0.0", False, 5, "Mine.")
-    assert archive.touched == "deployment.yaml+2.0.0.yaml+default.yaml"
+    assert archive.touched == "deployment.yaml+2.0.0.yaml+default.yaml of archive"
 
 
 def test_a_feature_and_its_model_with_the_same_words_are_the_same_release() -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from tidegate.engine.source import Source
 from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers
+from tidegate.gitrepo.forget import forget
 from tidegate.gitrepo.message import rejection
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Promotion, Record
@@ -152,6 +153,9 @@ class Duties:
         return [(route, duty, error) for (route, duty), error in zip(promotions.items(), errors, strict=True)]
 
     def _fulfil(self, route: str, duty: GitDuty) -> tuple[str, bool]:
+        if duty.kind == "forget":
+            gone = forget(self._mirror, duty.route, duty.commit)
+            return f"{duty.route} follows its model again" + ("" if gone else "; its ref was moved by others"), False
         result = self._revert(route, duty)
         unnoted = self._note(route, duty)
         match result.how:

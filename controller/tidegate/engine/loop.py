@@ -254,7 +254,7 @@ class Controller:
         why = self.fleet.why()
         if self.snapshot.commit is not None:
             new = self.routes.begin(self.snapshot, self._remembered or Remembered())
-            self._journaling.changed(*new)
+            self._journaling.changed(*new, *(split_route(route)[0] for route in new))
             self._note_lost()
         wishes = self.routes.wishes(self.snapshot)
         gone = self.routes.gone(self.snapshot)
@@ -298,6 +298,7 @@ class Controller:
             self.evidence.follow(step.state, self.traffic[route], random=_random(models, route))
         for route in self.routes.end(self.snapshot):
             self._journaling.dropped(route)
+            self._journaling.changed(split_route(route)[0])
             self._end(route)
         return absorbed
 

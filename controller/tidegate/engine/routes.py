@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tidegate.engine.source import Remembered, Snapshot
 from tidegate.rollout.features import born, homeward, joined
-from tidegate.rollout.state import Desired, Rejection, RouteState
+from tidegate.rollout.state import Desired, GitDuty, Rejection, RouteState
 from tidegate.spec.release import split_route
 
 
@@ -32,6 +32,7 @@ class Routes:
             if state is not None:
                 self.states[route] = state
                 new.append(route)
+                self._remember(route)
         return new
 
     def _first_state(self, route: str, remembered: Remembered, new: Collection[str]) -> RouteState | None:
@@ -52,6 +53,13 @@ class Routes:
             return RouteState(route, rejected=rejected)
         parent = self.states.get(model)
         return replace(born(route, parent), rejected=rejected) if parent and parent.stable else None
+
+    def _remember(self, route: str) -> None:
+        """A feature that has a route again: its promoted ref is its own again, so nobody has to take it back."""
+        parent = self.states.get(split_route(route)[0])
+        if parent is not None and any(duty.route == route for duty in parent.duties):
+            kept = tuple(duty for duty in parent.duties if duty.route != route)
+            self.states[parent.route] = replace(parent, duties=kept)
 
     def wishes(self, snapshot: Snapshot) -> dict[str, Desired | None]:
         """What git asks of each route; a feature whose override is gone is asked to follow its model."""
@@ -77,7 +85,7 @@ class Routes:
         return frozenset(route for route in self.states if split_route(route)[0] not in asked)
 
     def end(self, snapshot: Snapshot) -> list[str]:
-        """Drop the features that follow their model again. Returns their names."""
+        """Drop the features that follow their model again; the model's route owes git their refs. Returns their names."""
         gone = []
         for route, state in list(self.states.items()):
             model, feature = split_route(route)
@@ -91,5 +99,17 @@ class Routes:
             ):
                 self._ended[route] = state.rejected  # its override may come back by the same commit
                 del self.states[route]
+                self.states[model] = _owing(self.states[model], route, state)
                 gone.append(route)
         return gone
+
+
+def _owing(parent: RouteState, route: str, ended: RouteState) -> RouteState:
+    """The model's route, with the debt that the feature's promoted ref has to go."""
+    if ended.stable is None:
+        return parent
+    commit = ended.stable.commit
+    duty = GitDuty(
+        f"forget-{route}-{commit[:12]}", "forget", ended.stable, commit, "it follows its model again", route=route
+    )
+    return replace(parent, duties=(*parent.duties, duty))

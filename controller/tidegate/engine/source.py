@@ -6,12 +6,12 @@ Neighbours: gitrepo/ fetches and reads, rules/ judges, rollout/routes.py makes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
-from tidegate.rollout.routes import desired_routes
+from tidegate.rollout.routes import Asking, Touched, desired_routes
 from tidegate.rollout.state import Desired, Rejection
 from tidegate.rules.api import Validator, blocking, read_by_rules
 from tidegate.rules.finding import Finding
@@ -63,7 +63,7 @@ class Source:
         self._record = record
         self._environment = environment
         self._last = Snapshot()
-        self._touched: dict[tuple[str, ...], str] = {}
+        self._touched: dict[Asking, str] = {}
         self._loader = Loader(environment)
         self._validator = Validator()
 
@@ -74,17 +74,16 @@ class Source:
             return Snapshot()
         if head != self._last.commit:
             self._forget_touched(head)
-            self._last = self._read(head, lambda paths: self._newest(head, paths), self._loader, self._validator)
+            self._last = self._read(head, lambda asking: self._newest(head, asking), self._loader, self._validator)
         return self._last
 
     def at(self, commit: str) -> Snapshot:
         """What any other commit asked for. Raises NeedsPerson for an unknown commit."""
-        touched = lambda paths: self._mirror.touched(commit, paths)  # noqa: E731 short
-        return self._read(commit, touched, Loader(self._environment), Validator())
+        return self._read(
+            commit, lambda asking: self._mirror.asked(commit, *asking), Loader(self._environment), Validator()
+        )
 
-    def _read(
-        self, commit: str, touched: Callable[[tuple[str, ...]], str], loader: Loader, validator: Validator
-    ) -> Snapshot:
+    def _read(self, commit: str, touched: Touched, loader: Loader, validator: Validator) -> Snapshot:
         files = self._mirror.read(commit, read_by_rules)
         declared = loader.load(files)
         findings = tuple(validator.validate(declared, files))
@@ -97,10 +96,10 @@ class Source:
         info = self._mirror.describe(commit)
         return Snapshot(commit, info.subject, info.author, declared, desired, findings)
 
-    def _newest(self, commit: str, paths: tuple[str, ...]) -> str:
-        found = self._touched.get(paths)
+    def _newest(self, commit: str, asking: Asking) -> str:
+        found = self._touched.get(asking)
         if found is None:
-            found = self._touched[paths] = self._mirror.touched(commit, paths)
+            found = self._touched[asking] = self._mirror.asked(commit, *asking)
         return found
 
     def _forget_touched(self, commit: str) -> None:
@@ -109,8 +108,8 @@ class Source:
         if changed is None:
             self._touched.clear()
             return
-        for paths in [paths for paths in self._touched if not changed.isdisjoint(paths)]:
-            del self._touched[paths]
+        for asking in [asking for asking in self._touched if not changed.isdisjoint(asking.paths)]:
+            del self._touched[asking]
 
     def _pinned(self, model: str, name: str, commit: str) -> Loaded[InferenceConfig] | None:
         path = f"models/{model}/configs/{name}.yaml"

@@ -37,6 +37,20 @@ def asked(text: str | None, feature: str | None) -> Asked | None:
     return Asked(version, config)
 
 
+def request(text: str, feature: str | None) -> tuple[Any, ...] | None:
+    """What a route asks for, for comparison: when it changes, the route is asked anew. None for no YAML mapping.
+
+    The release, the policy and `retry` with inheritance; the reason where it is the route's own. Not `hold`, `approvals`
+    or `replicas`: these are about how a rollout goes on, and are no other request.
+    """
+    data = parse(text.encode(), "deployment").data
+    if not isinstance(data, dict):
+        return None
+    own = _own(data, feature)
+    inherited = tuple(own.get(name, data.get(name)) for name in ("version", "config", "policy"))
+    return (*inherited, own.get("retry", data.get("retry")) or 0, own.get("reason"))
+
+
 def named_by_features(text: str, config: str) -> bool:
     """Whether a feature names this config in so many words: then it runs its content by choice, not by inheritance."""
     data = parse(text.encode(), "deployment").data

@@ -14,6 +14,7 @@ from typing import TypeVar
 from tidegate.gitrepo import tree
 from tidegate.gitrepo.git import DamagedRepository, Git, sort
 from tidegate.gitrepo.remote import Remote
+from tidegate.gitrepo.touch import Touches
 from tidegate.gitrepo.tree import CommitInfo
 from tidegate.spec.controller import Author
 from tidegate.spec.errors import NeedsPerson, RetryLater
@@ -39,6 +40,7 @@ class Mirror:
         self.remote = Remote(self.git, url, branch, f"refs/tidegate-seen/{branch}", author)
         self._head_ref = self.remote.branch_ref
         self.lock = self.remote.lock
+        self._touches = Touches(self.git)
         self._blobs: dict[str, bytes] = {}
 
     def fetch(self) -> str | None:
@@ -92,6 +94,10 @@ class Mirror:
     def changed_between(self, before: str, after: str) -> frozenset[str] | None:
         """Every path that a commit after `before`, up to `after`, changed; None when history was rewritten between."""
         return self._healed(lambda: tree.changed_between(self.git, before, after))
+
+    def asked(self, commit: str, deployment: str, feature: str | None, others: tuple[str, ...]) -> str:
+        """The newest commit up to `commit` that changed what a route asks for (touch.py)."""
+        return self._healed(lambda: self._touches.newest(commit, deployment, feature, others))
 
     def resolve(self, name: str) -> str | None:
         """The full id of a commit, None when it is not here."""

@@ -109,6 +109,12 @@ def with_trailers(git: Git, after: str, before: str, trailers: Mapping[str, str]
     return found.decode().strip() or None
 
 
+def changed_by(git: Git, commit: str) -> frozenset[str]:
+    """Every path in which a commit differs from one of its parents; all of its paths when it has none."""
+    options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
+    return frozenset(_split(git.run("diff-tree", "--stdin", *options, stdin=f"{commit}\n".encode())))
+
+
 def is_ancestor(git: Git, before: str, after: str) -> bool:
     """True when `before` can be reached from `after`, or is it."""
     return git.ask("merge-base", "--is-ancestor", before, after).code == 0

@@ -6,6 +6,7 @@ Neighbours: spec/declared.py loads, spec/digest.py names releases; the engine ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tidegate.rollout.state import Desired
 from tidegate.spec.declared import Declared, DeclaredModel, Loaded
@@ -16,8 +17,22 @@ from tidegate.spec.release import Release, route_name
 from tidegate.spec.source import Loc
 from tidegate.spec.version import ModelVersion
 
-Touched = Callable[[tuple[str, ...]], str]
-"""The newest commit that touched one of these paths."""
+
+class Asking(NamedTuple):
+    """Where a route's wish stands: its feature's part of the deployment (None: the model's own), and other whole files."""
+
+    deployment: str
+    feature: str | None
+    others: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of these files."""
+        return (self.deployment, *self.others)
+
+
+Touched = Callable[[Asking], str]
+"""The newest commit that changed what a route asks for."""
 Pinned = Callable[[str, str, str], Loaded[InferenceConfig] | None]
 """(model, config name, commit) to that config as it stood then; None when it was not there or did not load."""
 
@@ -97,14 +112,14 @@ class _Builder:
             raise self._cannot(at, f"policy '{policy_name}' is missing or broken: policies/{policy_name}.yaml")
         workload = workload_digest(version.source)
         digest = release_digest(self._model.name, workload, config_digest(config.source) if config else None)
-        paths = [self._deployment.path, version.path]
+        others = [version.path]
         if config is not None and given is not None and "@" not in given:
-            paths.append(config.path)
+            others.append(config.path)
         runtime = version.value.runtime
         return Desired(
             release=Release(self._model.name, version.value.version, given, digest, workload, self._commit),
             policy=policy.value,
-            touched=self._touched(tuple(paths)),
+            touched=self._touched(Asking(self._deployment.path, feature, tuple(others))),
             reason=override.reason or deployment.reason,
             owners=model.value.owners,
             replicas=override.replicas or deployment.replicas,

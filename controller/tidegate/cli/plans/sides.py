@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.gitrepo.deployment import request
 from tidegate.gitrepo.git import Git
+from tidegate.gitrepo.touch import Touches
 from tidegate.gitrepo.tree import blob, read, resolve, touched
 from tidegate.rollout.plan_frame import Side
-from tidegate.rollout.routes import desired_routes
+from tidegate.rollout.routes import Asking, desired_routes
 from tidegate.rollout.state import Desired
 from tidegate.rules.api import blocking, validate_declared
 from tidegate.rules.finding import Finding
@@ -125,16 +127,23 @@ def read_half(clone: Clone, side: Side, *, before: Half | None = None) -> Half:
     return Half(side, files, declared, desired, findings)
 
 
-def _touched(
-    clone: Clone, side: Side, files: Mapping[str, bytes], before: Half | None
-) -> Callable[[tuple[str, ...]], str]:
+def _touched(clone: Clone, side: Side, files: Mapping[str, bytes], before: Half | None) -> Callable[[Asking], str]:
     """Who asked: for the base git says, once it matters; what the head changes is asked for by the merge to come."""
     if before is None:
         return lambda _: side.commit or NEW
     commit = before.side.commit
 
-    def asked(paths: tuple[str, ...]) -> str:
-        same = all(files.get(path) == before.files.get(path) for path in paths)
-        return clone.touched(commit, paths) if same and commit is not None else NEW
+    touches = Touches(clone.git)
+
+    def wish(at: Mapping[str, bytes], asking: Asking) -> object:
+        return request(at.get(asking.deployment, b"").decode("utf-8", "replace"), asking.feature)
+
+    def asked(asking: Asking) -> str:
+        same = all(files.get(path) == before.files.get(path) for path in asking.others)
+        same = same and wish(files, asking) == wish(before.files, asking)
+        if not same or commit is None:
+            return NEW
+        others = tuple(clone.prefix + path for path in asking.others)
+        return touches.newest(commit, clone.prefix + asking.deployment, asking.feature, others)
 
     return asked

@@ -1,0 +1,58 @@
+"""Which commit asked last for what a route asks for: by the route's own fields, not by the files that hold them.
+
+A deployment file serves several routes, and holds, approvals and replicas besides: an edit of those asks for nothing anew.
+Neighbours: tree.py reads; deployment.py knows the fields; mirror.py owns one, `tidegate plan` another.
+"""
+
+from __future__ import annotations
+
+from tidegate.gitrepo import tree
+from tidegate.gitrepo.deployment import request
+from tidegate.gitrepo.git import Git
+from tidegate.spec.errors import NeedsPerson
+
+DEEPEST = 1000
+"""Edits of a deployment that are looked through for the one that asked."""
+KEPT = 10_000
+
+
+class Touches:
+    """Answers for one repository; remembers what single commits changed, since many routes ask about the same ones."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._changed: dict[str, frozenset[str]] = {}
+
+    def newest(self, commit: str, deployment: str, feature: str | None, others: tuple[str, ...]) -> str:
+        """The newest commit, `commit` or before it, that changed what a route asks for. Raises NeedsPerson, RetryLater.
+
+        `deployment`: the path of the file; `feature`: one of its features, None for the model. `others`: files whose
+        every change counts (the version's, the config's).
+        """
+        at = commit
+        for _ in range(DEEPEST):
+            found = tree.touched(self._git, at, (deployment, *others))
+            before = tree.resolve(self._git, f"{found}^")
+            if before is None or not self._changes(found).isdisjoint(others):
+                return found
+            if self._request(found, deployment, feature) != self._request(before, deployment, feature):
+                return found
+            at = before
+        return at
+
+    def _changes(self, commit: str) -> frozenset[str]:
+        found = self._changed.get(commit)
+        if found is None:
+            if len(self._changed) >= KEPT:
+                self._changed.clear()
+            found = self._changed[commit] = tree.changed_by(self._git, commit)
+        return found
+
+    def _request(self, commit: str, deployment: str, feature: str | None) -> object:
+        content = tree.blob(self._git, commit, deployment)
+        if content is None:
+            return None
+        try:
+            return request(content.decode("utf-8", "replace"), feature)
+        except NeedsPerson:  # no YAML at that commit: then it asked for nothing
+            return None
