@@ -32,8 +32,16 @@ def test_text_names_place_severity_rule_message_and_fix() -> None:
 
 def test_at_a_terminal_the_line_is_shown_with_a_caret() -> None:
     assert reporter("text")(Report([WRONG], 1, SOURCES, excerpts=True)) == (
-        "models/a/model.yaml:2:4: error wrong-type: 'x' must be text\n  2 | x: 1\n    |    ^\n  fix: write \"1\""
+        "models/a/model.yaml:2:4: error wrong-type: 'x' must be text\n  2 | x: 1\n    |    ^\n  fix: write \"1\"  (--fix does it)"
     )
+
+
+def test_a_mend_is_offered_only_where_it_would_do_something() -> None:
+    nothing = {"models/a/model.yaml": b"api: x\nx: [1]\n"}
+    assert "--fix" not in reporter("text")(Report([WRONG], 1, nothing, excerpts=True))
+    assert json.loads(reporter("json")(Report([WRONG], 1, SOURCES)))["findings"][0]["fixable"] == "safe"
+    assert Report([WRONG], 1, SOURCES).summary == "1 file: 1 error; 1 can be fixed with --fix"
+    assert Report([WRONG], 1, nothing).summary == "1 file: 1 error"
 
 
 def test_a_long_line_is_cut_around_the_place_and_control_characters_are_not_printed() -> None:

@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from tidegate.cli.check.history import base_commit
+from tidegate.cli.check.resolver import WorldResolver
 from tidegate.cli.check.tree import Tree, tree_of
 from tidegate.cli.roots import Roots
 from tidegate.gitrepo.tree import read
@@ -23,7 +24,6 @@ from tidegate.rules.engine import in_model, run_general, run_models
 from tidegate.rules.finding import Finding
 from tidegate.rules.fixes import Mended, mend
 from tidegate.rules.report.model import printable
-from tidegate.rules.rule import Resolver
 from tidegate.spec.declared import load
 from tidegate.spec.digest import document_digest
 from tidegate.spec.errors import NeedsPerson
@@ -42,34 +42,42 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """What is to be written, which findings that mends, and which could not be mended, with the reason."""
+    """What is to be written, which findings that mends, and which could not be mended, with the reason.
+
+    `asked`: references that nobody could resolve, and why.
+    """
 
     edits: tuple[Edit, ...]
     fixed: tuple[Finding, ...]
     refused: tuple[tuple[Finding, str], ...]
+    asked: tuple[tuple[str, str], ...] = ()
 
     @property
     def refusals(self) -> list[str]:
         """A line for each finding that could not be mended."""
-        return [
-            f"not fixed {printable(one.path)}:{one.line}:{one.column} {one.rule}: {why}" for one, why in self.refused
+        lines = [
+            f"not fixed: {printable(one.path)}:{one.line}:{one.column} {one.rule}: {why}" for one, why in self.refused
         ]
+        return [*lines, *(f"not resolved: {printable(name)}: {printable(why)}" for name, why in self.asked)]
 
 
 def mends(findings: Sequence[Finding], roots: Roots, base: str | None, *, unsafe: bool) -> Edits:
-    """The edits for these findings, whose paths are as the caller sees them."""
-    resolver: Resolver | None = None
+    """The edits for these findings, whose paths are as the caller sees them. With `unsafe` the world is asked."""
+    today = date.today()  # noqa: DTZ011 the calendar of the person who asks
     edits: list[Edit] = []
     fixed: list[Finding] = []
     refused: list[tuple[Finding, str]] = []
+    asked: list[tuple[str, str]] = []
     for root, own in roots.split(findings).items():
         tree = tree_of(root, staged=False)
         files = tree.read(tree.files)
-        done = mend(files, own, _Judge(files), _Merged(tree, base), unsafe=unsafe, resolver=resolver)
+        resolver = WorldResolver(root, today) if unsafe else None
+        done = mend(files, own, _Judge(files, today), _Merged(tree, base), unsafe=unsafe, resolver=resolver)
         edits += [Edit(roots.shown(root, path), root / path, files[path], text) for path, text in done.texts.items()]
         fixed += [replace(one, path=roots.shown(root, one.path)) for one in done.fixed]
         refused += _refused(done, root, roots)
-    return Edits(tuple(edits), tuple(fixed), tuple(refused))
+        asked += resolver.reasons.items() if resolver is not None else ()
+    return Edits(tuple(edits), tuple(fixed), tuple(refused), tuple(asked))
 
 
 def _refused(done: Mended, root: Path, roots: Roots) -> Iterator[tuple[Finding, str]]:
@@ -126,13 +134,13 @@ def _coloured(line: bytes) -> bytes:
 class _Judge:
     """Findings in files that have new contents: only the folders that these lie in are judged again."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], today: date) -> None:
         self._beside = {path: text for path, text in files.items() if not in_model(path)}
         self._folders: dict[str, dict[str, bytes]] = {}
         for path, text in files.items():
             if in_model(path):
                 self._folders.setdefault(path.split("/")[1], {})[path] = text
-        self._today = date.today()  # noqa: DTZ011 the calendar of the person who asks
+        self._today = today
 
     def __call__(self, texts: Mapping[str, bytes]) -> dict[str, list[Finding]]:
         beside = self._beside | {path: text for path, text in texts.items() if not in_model(path)}

@@ -23,10 +23,13 @@ class Roots:
     def shown(self, root: Path, path: str) -> str:
         """The path as the caller sees it, from the path below the root."""
         whole = root / path
-        return whole.relative_to(self._here).as_posix() if whole.is_relative_to(self._here) else path
+        if whole.is_relative_to(self._here):
+            return whole.relative_to(self._here).as_posix()
+        apart = len(self.roots) > 1 and not self._here.is_relative_to(root)
+        return whole.as_posix() if apart else path
 
     def owner(self, path: str) -> tuple[Path, str]:
-        """The root of a shown path, and the path from there. Of two that fit alike, the one where the file is."""
+        """The root of a shown path, and the path from there. Of nested ones that fit alike, the one where the file is."""
         fitting = [(root, name) for root in self.roots for name in self._names(root, path)]
         return next((one for one in fitting if (one[0] / one[1]).exists()), fitting[0])
 

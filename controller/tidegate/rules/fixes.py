@@ -45,6 +45,21 @@ def mend_of(finding: Finding, *, unsafe: bool) -> Mend | None:
     return mend if mend is not None and (mend.safe or unsafe) else None
 
 
+def mended(content: bytes, finding: Finding, mend: Mend, resolver: Resolver | None) -> bytes | None:
+    """A content after one mend, with its byte-order mark and its own line ends; None when there is nothing to do."""
+    mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
+    try:
+        text = content.removeprefix(mark).decode()
+    except UnicodeDecodeError:
+        return None
+    windows = "\r\n" in text and text.count("\n") == text.count("\r\n")
+    new = mend.apply(text.replace("\r\n", "\n") if windows else text, finding, resolver)
+    if new is None:
+        return None
+    after = mark + (new.replace("\n", "\r\n") if windows else new).encode("utf-8", "surrogatepass")
+    return after if after != content else None
+
+
 def mend(
     files: Mapping[str, bytes],
     findings: Iterable[Finding],
@@ -58,7 +73,7 @@ def mend(
 
     `allowed`: why a path must not get a new content; '' when it may. `unsafe`: mends that may change the meaning, too;
     some of them ask the resolver.
-    A mend counts when its rule finds less in the file than before, and nothing more in it is unreadable.
+    A mend counts when what it is for is no longer found in the file, and nothing more in it is unreadable.
     """
     todo: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -123,8 +138,8 @@ class _Work:
         """The content after one mend; None when there is none, which is noted."""
         mend = mend_of(finding, unsafe=self.unsafe)
         assert mend is not None
-        new = _edited(text, lambda decoded: mend.apply(decoded, finding, self.resolver))
-        if new is None or new == text:
+        new = mended(text, finding, mend, self.resolver)
+        if new is None:
             known = "nothing is known that would mend it" if mend.safe else "nobody could say what it means now"
             self.refuse(finding, known)
             return None
@@ -133,10 +148,9 @@ class _Work:
     def take(self, path: str, text: bytes, done: Sequence[Finding], after: Sequence[Finding]) -> bool:
         """Keep a new content when it is better in all that was to be mended."""
         before = self.seen.get(path, ())
-        was, now = Counter(one.rule for one in before), Counter(one.rule for one in after)
-        wanted = Counter(one.rule for one in done)
+        was, now, wanted = Counter(map(_told, before)), Counter(map(_told, after)), Counter(map(_told, done))
         # A finding that only the base can show is not seen here: then it is enough that the file stays readable.
-        mended = all(was[rule] - now[rule] >= min(number, was[rule]) for rule, number in wanted.items())
+        mended = all(was[key] - now[key] >= min(number, was[key]) for key, number in wanted.items())
         if not mended or _unreadable(after) > _unreadable(before):
             return False
         why = self.allowed(path, text)
@@ -168,23 +182,14 @@ def _key(finding: Finding) -> tuple[str, str, str]:
     return finding.path, finding.rule, finding.message
 
 
+def _told(finding: Finding) -> tuple[str, int, str]:
+    """What a finding is known by when lines have moved."""
+    return finding.rule, finding.column, finding.message
+
+
 def _bottom_up(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (one.line, one.column), reverse=True)
 
 
 def _unreadable(findings: Iterable[Finding]) -> int:
     return sum(BY_ID[one.rule].fixed for one in findings if one.rule in BY_ID)
-
-
-def _edited(content: bytes, edit: Callable[[str], str | None]) -> bytes | None:
-    """A content after an edit of its text, with its byte-order mark and its own line ends."""
-    mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
-    try:
-        text = content.removeprefix(mark).decode()
-    except UnicodeDecodeError:
-        return None
-    windows = "\r\n" in text and text.count("\n") == text.count("\r\n")
-    new = edit(text.replace("\r\n", "\n") if windows else text)
-    if new is None:
-        return None
-    return mark + (new.replace("\n", "\r\n") if windows else new).encode("utf-8", "surrogatepass")

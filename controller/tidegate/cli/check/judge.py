@@ -64,7 +64,7 @@ def judge(
     for root, below in roots.items():
         tree = tree_of(root, staged, git=base is not None)
         run = _run(tree, base, cache=cache)
-        view = _View(tree, below, Path.cwd())
+        view = _View(tree, below, Path.cwd(), len(roots) > 1)
         findings += (replace(one, path=view.shown(one.path)) for one in run.kept if view.within(one.path))
         for one in run.silenced:
             if view.within(one.finding.path):
@@ -109,11 +109,12 @@ def _run(tree: Tree, base: str | None, *, cache: bool) -> Run:
 
 @dataclass(frozen=True)
 class _View:
-    """What the caller named below one root, and how the caller calls it."""
+    """What the caller named below one root, and how the caller calls it. `several`: there are other roots beside it."""
 
     tree: Tree
     below: Sequence[Path]
     here: Path
+    several: bool
 
     @cached_property
     def whole(self) -> bool:
@@ -128,7 +129,7 @@ class _View:
         return any(whole == wanted or wanted in whole.parents for wanted in self.below)
 
     def shown(self, path: str) -> str:
-        """The path from the working directory, from the root where it lies elsewhere."""
+        """The path from the working directory; where it lies elsewhere from the root, of several roots the whole path."""
         if self._prefix is not None:
             return self._prefix + path
         whole = self.tree.root / path
@@ -140,7 +141,9 @@ class _View:
         if self.tree.root.is_relative_to(self.here):
             way = self.tree.root.relative_to(self.here).as_posix()
             return "" if way == "." else way + "/"
-        return "" if not self.here.is_relative_to(self.tree.root) else None
+        if self.here.is_relative_to(self.tree.root):
+            return None
+        return f"{self.tree.root.as_posix()}/" if self.several else ""
 
 
 class _Sources(Mapping[str, bytes]):

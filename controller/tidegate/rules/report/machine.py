@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tidegate.rules.finding import Finding
-from tidegate.rules.report.model import Report, fixable, printable
+from tidegate.rules.report.model import Report, printable
 
 
 def as_json(report: Report) -> str:
@@ -16,9 +16,11 @@ def as_json(report: Report) -> str:
     """
     document: dict[str, Any] = {
         "version": 1,
-        "findings": [plain(finding) for finding in report.findings],
+        "findings": [plain(finding, report) for finding in report.findings],
         "files": report.files,
-        "silenced": [plain(one.finding) | {"by": one.by, "reason": sound(one.reason)} for one in report.silenced],
+        "silenced": [
+            plain(one.finding, report) | {"by": one.by, "reason": sound(one.reason)} for one in report.silenced
+        ],
     }
     if report.failure is not None:
         failure = report.failure
@@ -29,10 +31,10 @@ def as_json(report: Report) -> str:
 
 def as_jsonl(report: Report) -> str:
     """One finding a line, with the same fields as in the JSON document."""
-    return "\n".join(json.dumps(plain(finding), ensure_ascii=False) for finding in report.findings)
+    return "\n".join(json.dumps(plain(finding, report), ensure_ascii=False) for finding in report.findings)
 
 
-def plain(finding: Finding) -> dict[str, Any]:
+def plain(finding: Finding, report: Report) -> dict[str, Any]:
     """One finding as JSON. `fixable`: `safe`, `unsafe` or null. Bytes of a path that are no UTF-8 are escaped."""
     return {
         "rule": finding.rule,
@@ -42,7 +44,7 @@ def plain(finding: Finding) -> dict[str, Any]:
         "column": finding.column,
         "message": sound(finding.message),
         "fix": sound(finding.fix),
-        "fixable": fixable(finding),
+        "fixable": report.fixable(finding),
     }
 
 

@@ -48,7 +48,7 @@ class Report:
         told = [f"{silenced} silenced"] if silenced else []
         told += [f"{hidden} in the baseline"] if hidden else []
         parts += [", ".join(told)] if told else []
-        kinds = [fixable(finding) for finding in self.findings]
+        kinds = [self.fixable(finding) for finding in self.findings]
         for kind, option in (("safe", "--fix"), ("unsafe", "--unsafe-fixes")):
             if kind in kinds:
                 parts.append(f"{kinds.count(kind)} can be fixed with {option}")
@@ -58,15 +58,16 @@ class Report:
         """The path from the top of the git repository."""
         return self.places.get(path, path)
 
+    def fixable(self, finding: Finding) -> str | None:
+        """Whether Tidegate can mend it: `safe`, `unsafe` (if the world can be asked), or None."""
+        from tidegate.rules.fixes import mend_of, mended  # the catalogue: read only when there is something to tell
 
-def fixable(finding: Finding) -> str | None:
-    """Whether there is a fix that Tidegate can make: `safe`, `unsafe`, or None."""
-    from tidegate.rules.registry import BY_ID  # read only when there is something to tell
-
-    rule = BY_ID.get(finding.rule)
-    if rule is None or rule.mend is None:
-        return None
-    return "safe" if rule.mend.safe else "unsafe"
+        mend = mend_of(finding, unsafe=True)
+        if mend is None or finding.path not in self.sources:
+            return None
+        if not mend.safe:
+            return "unsafe"
+        return "safe" if mended(self.sources[finding.path], finding, mend, None) is not None else None
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tidegate.rules.finding import Finding
 from tidegate.rules.fingerprint import lines_of
-from tidegate.rules.report.model import Report, fixable, printable
+from tidegate.rules.report.model import Report, printable
 
 _WIDEST = 120
 _TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^\s,\[\]{}#:\"'](?:[^\s,\[\]{}:]|:(?=\S))*")
@@ -31,7 +31,7 @@ def _lines(finding: Finding, report: Report, line: Callable[[str, int], str]) ->
     lines = [f"{place} {severity} {styled(finding.rule, 'bold')}: {printable(finding.message)}"]
     if report.excerpts:
         lines += _excerpt(finding, line(finding.path, finding.line), styled)
-    able = fixable(finding) if report.excerpts else None
+    able = report.fixable(finding) if report.excerpts else None
     offer = styled(f"  ({'--fix' if able == 'safe' else '--unsafe-fixes'} does it)", "dim") if able else ""
     return [*lines, f"  {styled('fix:', 'fix')} {printable(finding.fix)}{offer}"]
 

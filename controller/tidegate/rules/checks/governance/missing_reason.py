@@ -69,6 +69,7 @@ RULE = Rule(
     since="0.2.0",
     manual=__doc__ or "",
     check=check,
+    compares=True,
     bad=(
         Example(_PATH, _NEW, _OLD, at="The August", mended=_NEW.replace("The August scans are in.", "It costs half.")),
         Example(

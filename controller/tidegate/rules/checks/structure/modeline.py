@@ -14,7 +14,7 @@ from tidegate.rules.finding import Finding
 from tidegate.rules.rule import Example, Mend, Resolver, Rule
 from tidegate.spec.layout import modeline
 
-_LINE = re.compile(rb"^#\s*yaml-language-server:\s*\$schema=(\S+)", re.MULTILINE)
+_LINE = re.compile(rb"^(?:\xef\xbb\xbf)?#\s*yaml-language-server:\s*\$schema=(\S+)", re.MULTILINE)
 
 
 def check(context: Context) -> Iterator[Finding]:
