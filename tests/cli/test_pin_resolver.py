@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,32 +114,51 @@ def test_a_registry_of_nobody_is_no_error(resolver: WorldResolver, monkeypatch: 
     assert resolver.reasons[reference].startswith("the registry: ")
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A real registry that wants a token, and the server that gives one; what that one was asked for."""
-    asked: list[str] = []
+Answer = tuple[int, dict[str, str], bytes]
 
-    class Tokens(BaseHTTPRequestHandler):
+
+@contextmanager
+def serving(answer: Callable[[BaseHTTPRequestHandler], Answer]) -> Iterator[str]:
+    """A web server that answers so; its `127.0.0.1:PORT`."""
+
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
-            body = json.dumps({"token": "a-token"}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            status, headers, body = answer(self)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Nothing: pytest shows what fails."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    realm = f"http://127.0.0.1:{server.server_port}/token"
     try:
-        with _registry(tmp_path, f"auth: {{silly: {{realm: '{realm}', service: models}}}}\n") as host:
-            yield host, asked
+        yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
+    """A real registry that wants a token, and what the server that gives one was asked for."""
+    asked: list[str] = []
+
+    def tokens(request: BaseHTTPRequestHandler) -> Answer:
+        asked.append(request.path)
+        return 200, {}, b'{"token": "a-token"}'
+
+    with serving(tokens) as host:
+        auth = f"auth: {{silly: {{realm: 'http://{host}/token', service: models}}}}\n"
+        with _registry(tmp_path, auth) as registry:
+            yield registry, asked
 
 
 @contextmanager
@@ -173,6 +192,52 @@ def test_a_registry_that_wants_a_token_gets_one(guarded: tuple[str, list[str]]) 
     wanted = push(host, "team/serve", "1", b"{}", token="any")
     assert digest(f"{host}/team/serve:1") == wanted
     assert len(asked) == 1 and "service=models" in asked[0] and "scope=repository%3Ateam%2Fserve%3Apull" in asked[0]
+
+
+def test_a_registry_that_does_not_name_the_digest_has_its_manifest_hashed() -> None:
+    with serving(lambda _: (200, {}, b"{}")) as host:
+        assert digest(f"{host}/serve:1") == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    with serving(lambda _: (200, {}, b" " * (4 * 1024 * 1024 + 1))) as host, pytest.raises(OSError, match="more than"):
+        digest(f"{host}/serve:1")
+
+
+@pytest.mark.parametrize(
+    ("challenge", "given", "why"),
+    [
+        ("Basic realm=models", b"", "wants a password"),
+        ('Bearer realm="http://tokens.example.com/token"', b"", "wants a password"),
+        ('Bearer realm="http://{host}/token"', b"no json", "gives no JSON"),
+        ('Bearer realm="http://{host}/token"', b"[]", "gives no token"),
+        ('Bearer realm="http://{host}/token"', b'{"token": "a\\nb"}', "gives no token"),
+    ],
+)
+def test_a_registry_that_wants_what_we_have_not_says_so(challenge: str, given: bytes, why: str) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> Answer:
+        if request.path.startswith("/token"):
+            return 200, {}, given
+        return 401, {"WWW-Authenticate": challenge.replace("{host}", request.headers["Host"])}, b""
+
+    with serving(answer) as host, pytest.raises(OSError, match=why):
+        digest(f"{host}/serve:1")
+
+
+def test_a_redirect_to_another_host_is_followed_without_the_token() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def elsewhere(request: BaseHTTPRequestHandler) -> Answer:
+        seen.append((request.command, request.headers["Authorization"]))
+        return 200, {"Docker-Content-Digest": f"sha256:{'5a' * 32}"}, b""
+
+    def registry(request: BaseHTTPRequestHandler) -> Answer:
+        if request.path.startswith("/token"):
+            return 200, {}, b'{"access_token": "ours"}'
+        if request.headers["Authorization"] != "Bearer ours":
+            return 401, {"WWW-Authenticate": f'Bearer realm="http://{request.headers["Host"]}/token"'}, b""
+        return 307, {"Location": f"http://{other}/manifest"}, b""
+
+    with serving(elsewhere) as other, serving(registry) as host:
+        assert digest(f"{host}/team/serve:1") == f"sha256:{'5a' * 32}"
+    assert seen == [("HEAD", None)]
 
 
 @pytest.mark.parametrize(

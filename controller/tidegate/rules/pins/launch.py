@@ -44,13 +44,17 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A server and what it fetches. `trust`: where it is told to run code that comes with a model."""
+    """A server and what it fetches. `trust`: where it is told to run code that comes with a model.
+
+    `own_tokenizer`: one is named, so that it does not follow the model's revision.
+    """
 
     engine: Engine
     fetches: tuple[Fetch, ...] = ()
     trust: Loc | None = None
     code_revision: Word | None = None
     tokenizer_revision: Word | None = None
+    own_tokenizer: bool = False
 
 
 def read(runtime: Runtime) -> Launch:
@@ -79,7 +83,7 @@ def _words(command: Sequence[str]) -> Iterator[Word]:
             try:
                 parts = shlex.split(word, comments=True)
             except ValueError:
-                parts = word.split()
+                parts = [part.strip("'\"") for part in word.split()]
             yield from ((part, loc) for part in parts)
         else:
             yield word, loc
@@ -167,6 +171,7 @@ class _Found:
             trust[1] if trust is not None and not _is_local(model) else None,
             self.named.get("code_revision"),
             self.named.get("tokenizer_revision"),
+            "tokenizer" in self.named,
         )
 
     def _model(self) -> Iterator[Fetch]:

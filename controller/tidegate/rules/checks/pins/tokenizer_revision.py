@@ -24,7 +24,7 @@ def check(context: Context) -> Iterator[Finding]:
         models = [
             one for one in launch.fetches if one.what == "model" and one.kind == "hf" and one.revision is not None
         ]
-        if models and not any(one.what == "tokenizer" for one in launch.fetches):
+        if models and not launch.own_tokenizer:
             flag = launch.engine.tokenizer_revision
             message = f"the weights of '{models[0].name}' are pinned, its tokenizer is not"
             yield RULE.finding(version, models[0].loc, message, f"add {flag} and the full commit")
