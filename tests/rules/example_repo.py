@@ -64,15 +64,21 @@ def mended(edit: Example) -> dict[str, bytes]:
     return edited(replace(edit, new=edit.mended, path=edit.mended_path or edit.path))
 
 
-def judge(files: Mapping[str, bytes], *, history: bool = True) -> list[Finding]:
-    """What all rules find. With `history`, the example repository as it ships is the base."""
+def judge(
+    files: Mapping[str, bytes],
+    *,
+    history: bool = True,
+    base: Mapping[str, bytes] | None = None,
+    today: date | None = TODAY,
+) -> list[Finding]:
+    """What all rules find. With `history`, `base` is compared with, or else the example repository as it ships."""
     read = {path: text for path, text in files.items() if wanted(path)}
     since = None
     if history:
-        before = {path: text for path, text in example().items() if wanted(path)}
+        before = {path: text for path, text in (base or example()).items() if wanted(path)}
         since = History("0" * 40, before, load(before, None), _changes(before, read))
     around, unread = Around(files), tuple(path for path in files if looks_declared(path) and path not in read)
-    return run(Context(load(read, None), read, since, today=TODAY, surroundings=around, unread=unread))
+    return run(Context(load(read, None), read, since, today=today, surroundings=around, unread=unread))
 
 
 def excerpt(files: Mapping[str, bytes], finding: Finding) -> str:
