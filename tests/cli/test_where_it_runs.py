@@ -146,6 +146,7 @@ def _change(folder: Path, *, broken: bool) -> None:
     """The pull request's branch, with a version that is there or one that is not."""
     git(folder, "switch", "-qc", "warmer")
     edit(folder / "models/hello/deployment.yaml", 'version: "1.0.0"', f'version: "{"1.2.0" if broken else "1.1.0"}"')
+    edit(folder / "models/hello/deployment.yaml", "reason: The first release.", "reason: A warmer greeting.")
     git(folder, "commit", "-qam", "Greet warmly")
 
 
