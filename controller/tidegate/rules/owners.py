@@ -44,7 +44,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             case "?":
                 body += "[^/]"
             case _ if part.startswith("[") and len(part) > 1:
-                body += part
+                inner = re.sub(r"([\\\[&|~])", r"\\\1", part[1:-1])
+                body += f"[^/{inner[1:]}]" if inner[0] in "!^" and inner[1:] else f"[{inner}]"
             case _:
                 body += re.escape(part.removeprefix("\\") or part)
     below = "/.*" if pattern.endswith("/") else "" if pattern.endswith("/*") else "(?:/.*)?"
