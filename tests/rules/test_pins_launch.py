@@ -47,7 +47,7 @@ def told(command: Sequence[str] = (), env: Mapping[str, str] | None = None, imag
         (("vllm", "serve", "--dtype", "auto", "acme/intent"), "acme/intent"),
         (("vllm", "serve", "--trust-remote-code=false", "acme/intent", "--revision=main"), "--revision=main"),
         (("python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "acme/intent"), "acme/intent"),
-        (("/usr/bin/python3.11", "-m", "vllm.entrypoints.openai.api_server", "--model=acme/intent"), "--model=acme/intent"),
+        (("/usr/bin/python3.11", "-u", "-m", "vllm.entrypoints.openai.api_server", "--model=acme/intent"), "--model=acme/intent"),
         (("text-generation-launcher", "--model-id", "acme/intent", "--revision", "v1"), "v1"),
         (("text-embeddings-router", "--model-id", "acme/embed"), "acme/embed"),
         (("python3", "-m", "sglang.launch_server", "--model-path", "acme/intent"), "acme/intent"),

@@ -24,9 +24,9 @@ PLACEHOLDER = re.compile(r"(?i:todo|fixme|tbd|change[-_]?me|replace[-_]?me|place
 
 def hex_floats(text: str, *lengths: int) -> str | None:
     """Why this is no digest of one of these lengths in hex digits, or None when it is one."""
-    wanted = " or ".join(str(length) for length in lengths)
     if len(text) in lengths and _HEX.fullmatch(text):
         return "it is all zeros: a placeholder" if not text.strip("0") else None
+    wanted = " or ".join(str(length) for length in lengths)
     if len(text) in lengths and _ANY_CASE.fullmatch(text):
         return "a digest is written in lower case"
     if not text or PLACEHOLDER.fullmatch(text):

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from tidegate.rules.pins.engines import ENGINES, ENV, OFFLINE, REVISIONS, TRUE, TRUST, UNKNOWN, Engine
@@ -24,6 +23,8 @@ _HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*", re.A
 _FILE = re.compile(r".*\.(?:gguf|ggml|safetensors|onnx|bin|pt|pth|json|yaml|py|jinja)")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash"})
 _JSON_PATH = re.compile(r'"(?:path|lora_path)"\s*:\s*"([^"]*)"')
+_PROGRAMS = {program: engine for engine in ENGINES for program in engine.programs}
+_IMAGES = re.compile("|".join(re.escape(part) for engine in ENGINES for part in engine.images))
 _SWITCH = re.compile(r"--(?:enable|disable|no|trust|skip)-.*")
 
 
@@ -57,10 +58,15 @@ class Launch:
     own_tokenizer: bool = False
 
 
+_NOTHING = Launch(UNKNOWN)
+
+
 def read(runtime: Runtime) -> Launch:
     """What `runtime` makes a server fetch. Nothing for one that is told to stay offline."""
     words = list(_words(runtime.command))
     engine = _engine([word for word, _ in words], runtime.image or "")
+    if engine is UNKNOWN and not any(name.startswith("HF_") for name in runtime.env):
+        return _NOTHING
     if any(runtime.env.get(name, "").lower() in TRUE for name in OFFLINE) and engine.kind == "hf":
         return Launch(engine)
     found = _Found(engine)
@@ -76,10 +82,10 @@ def is_hub(name: str) -> bool:
 
 def _words(command: Sequence[str]) -> Iterator[Word]:
     """The words of a command; of a shell's script those that are in it."""
+    shell = bool(command) and command[0].rpartition("/")[2] in _SHELLS
     for index, word in enumerate(command):
         loc: Loc = ("runtime", "command", index)
-        script = index > 0 and re.fullmatch(r"-[a-z]*c", command[index - 1]) is not None
-        if script and PurePosixPath(command[0]).name in _SHELLS:
+        if shell and index > 0 and re.fullmatch(r"-[a-z]*c", command[index - 1]):
             try:
                 parts = shlex.split(word, comments=True)
             except ValueError:
@@ -90,15 +96,18 @@ def _words(command: Sequence[str]) -> Iterator[Word]:
 
 
 def _engine(words: Sequence[str], image: str) -> Engine:
-    modules = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m" and "python" in words[max(i - 1, 0)]]
-    programs = {PurePosixPath(word).name for word in words[:8]}
-    for engine in ENGINES:
-        if programs & engine.programs:
-            return engine
-        if any(module == name or module.startswith(f"{name}.") for module in modules for name in engine.modules):
-            return engine
-    name = image.partition("@")[0].lower()
-    return next((engine for engine in ENGINES if any(part in name for part in engine.images)), UNKNOWN)
+    for word in words[:8]:
+        program = word.rpartition("/")[2]
+        if program in _PROGRAMS:
+            return _PROGRAMS[program]
+    if "-m" in words[1:]:
+        at = words.index("-m", 1)
+        module = "".join(words[at + 1 : at + 2])
+        for engine in ENGINES if any("python" in word for word in words[:at]) else ():
+            if any(module == name or module.startswith(f"{name}.") for name in engine.modules):
+                return engine
+    found = _IMAGES.search(image.partition("@")[0].lower())
+    return UNKNOWN if found is None else next(engine for engine in ENGINES if found[0] in engine.images)
 
 
 class _Found:
