@@ -40,7 +40,8 @@ class Context:
 
     `history` is None where no base was asked for. `today` is None where the calendar must not matter (the controller:
     a date that passes must stop nothing). `surroundings` is None where there is no tree to look at.
-    `unread`: paths of the YAML files at the root and below models/ and policies/ that Tidegate does not read.
+    `unread`: paths of the YAML files at the root and below models/ and policies/ that Tidegate does not read, and of the
+    links and submodules that stand where it would.
     """
 
     declared: Declared

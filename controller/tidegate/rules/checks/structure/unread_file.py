@@ -3,7 +3,8 @@
 `deployment.yml`, `version/1.0.0.yaml` and `models/team/digits/model.yaml` are read by nobody, and nothing would say so:
 the change is merged, and nothing happens. Only `.yaml` counts, in these places: `models/<model>/model.yaml`,
 `models/<model>/versions/`, `models/<model>/configs/`, `models/<model>/deployment.yaml`,
-`models/<model>/deployments/`, `policies/` and `tidegate.yaml`. Other files may lie beside them. To mend, move the file.
+`models/<model>/deployments/`, `policies/` and `tidegate.yaml`. Other files may lie beside them. A link or a submodule in
+such a place is not followed. To mend, move the file.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _NUMBER = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+].*)?")
 def check(context: Context) -> Iterator[Finding]:
     """Judge the names of the YAML files that are not read."""
     for path in context.unread:
+        if place(path) is not None or not path.endswith((".yaml", ".yml")):
+            message = "a link or a submodule stands here, and only files of this repository are read"
+            yield RULE.at(path, 1, 1, message, "put the files themselves here")
+            continue
         meant = _meant(PurePosixPath(path))
         if meant is not None and meant != path:
             yield RULE.at(path, 1, 1, f"nobody reads this file: it would be read as {meant}", f"git mv {path} {meant}")
