@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from tidegate import __version__
 from tidegate.cli import (
+    asking,
     comment,
     demo,
     doctor,
@@ -56,6 +57,10 @@ app.command()(history.history)
 app.command()(events.events)
 app.command()(logs.logs)
 app.command()(rollback.rollback)
+app.command()(asking.approve)
+app.command()(asking.hold)
+app.command()(asking.resume)
+app.command()(asking.retry)
 app.command()(simulate.simulate)
 app.command()(doctor.doctor)
 app.command()(schema.schema)

@@ -37,7 +37,7 @@ def rollback(
     settings = open_settings(config)
     commit = meaning(Path.cwd(), to) if to else None
     with tempfile.TemporaryDirectory(prefix="tidegate-rollback-") as folder:
-        done = Rollbacks(_mirror(settings, Path(folder))).take_back(
+        done = Rollbacks(mirror_of(settings, Path(folder))).take_back(
             route, to=commit, config_only=config_only, reason=reason
         )
     result = done.result
@@ -68,7 +68,7 @@ def rollback(
         raise typer.Exit(1)
 
 
-def _mirror(settings: Settings, folder: Path) -> Mirror:
+def mirror_of(settings: Settings, folder: Path) -> Mirror:
     """A copy of the repository for this one command, in the name of the person who runs it."""
     from tidegate.gitrepo.clone import origin_of, person
     from tidegate.gitrepo.mirror import Mirror

@@ -52,6 +52,12 @@ def rollback(route: str, left: Release, good: Release, reason: str, *, config_on
     return _message(f"Roll back {what} to {good.version}: {reason}", (body,), trailers)
 
 
+def asking(subject: str, route: str, release: Release, reason: str) -> str:
+    """The commit by which a person has a say in a rollout: approves a step, holds, resumes, asks once more."""
+    trailers = {ROUTE: route, RELEASE: release.digest} | ({REASON: one_line(reason)} if reason else {})
+    return _message(f"{subject}: {one_line(reason)}" if reason else subject, (f"About {_named(release)}.",), trailers)
+
+
 def _named(release: Release) -> str:
     config = f" with config {release.config}" if release.config else ""
     return f"{release.label}{config}"

@@ -7,14 +7,13 @@ rejection, `tidegate rollback` for a person. Doing it twice does it once.
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from tidegate.gitrepo import deployment, tree
+from tidegate.gitrepo.commits import commit_files
 from tidegate.gitrepo.deployment import Asked
 from tidegate.gitrepo.message import REJECTS, RELEASE, ROUTE, one_line
 from tidegate.gitrepo.remote import Pushed, Remote, Update
@@ -160,24 +159,13 @@ def _propose(remote: Remote, undo: Undo, head: str, made: _Made, why: str) -> Re
 
 def _commit(remote: Remote, undo: Undo, head: str) -> _Made:
     """The commit on top of `head`, in the object database only."""
-    git = remote.git
     files = _changes(remote, undo, head)
     if not files:
         raise NeedsPerson(
             f"nothing in '{undo.deployment}' explains why {undo.route} gets {undo.rejected.label}",
             fix=f"edit the file so that it asks for {undo.good.version} again",
         )
-    with tempfile.TemporaryDirectory(prefix="tidegate-index-") as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        git.run("read-tree", head, environment=index)
-        entries = b""
-        for path, content in files.items():
-            blob_id = git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=content)
-            before = tree.entry(git, head, path)
-            entries += f"{before[0] if before else '100644'} {blob_id}\t{path}\0".encode()
-        git.run("update-index", "-z", "--index-info", stdin=entries, environment=index)
-        written = git.line("write-tree", environment=index)
-    commit = git.line("commit-tree", written, "-p", head, stdin=undo.message.encode(), environment=remote.identity)
+    commit = commit_files(remote, head, files, undo.message)
     return _Made(commit, tuple(sorted(files)))
 
 

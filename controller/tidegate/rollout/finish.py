@@ -66,9 +66,7 @@ def take_back(turn: Turn, watch: Watch, good: Standby, reason: str) -> None:
     state, bad, desired = turn.state, watch.release, turn.seen.desired
     asked = desired.touched if desired is not None and desired.release.digest == bad.digest else watch.touched
     mode = watch.policy.rollback.git
-    revert = GitDuty(
-        _duty_id("revert", bad, watch.touched, turn.now), "revert", bad, watch.touched, reason, good.release, mode
-    )
+    revert = GitDuty(_duty_id("revert", bad, watch.touched, turn.now), "revert", bad, asked, reason, good.release, mode)
     back = GitDuty(
         _duty_id("promote", good.release, good.release.commit, turn.now),
         "promote",
@@ -120,7 +118,7 @@ def reject(turn: Turn, reason: str) -> None:
         _duty_id("revert", asked.release, asked.touched, turn.now),
         "revert",
         asked.release,
-        asked.touched,
+        rejection.touched,
         reason,
         good=turn.state.stable,
         mode=asked.policy.rollback.git,
