@@ -57,8 +57,8 @@ class Memory:
     def keep_run(self, key: str, run: Run) -> None:
         """Remember this run as the latest, and a few before it."""
         self._runs.pop(key, None)
-        kept = dict(list(self._runs.items())[1 - _RUNS :])
-        self._store.save("runs", kept | {key: packed(run)})
+        self._runs = dict(list(self._runs.items())[1 - _RUNS :]) | {key: packed(run)}
+        self._store.save("runs", self._runs)
 
     def word(self, key: str, ask: Callable[[], str]) -> str:
         """A word that follows from what the key names, asked for once."""
