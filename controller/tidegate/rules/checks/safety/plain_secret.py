@@ -29,6 +29,17 @@ def check(context: Context) -> Iterator[Finding]:
         content = context.files.get(document.path, b"")
         if any(hint in content for hint in _HINTS) or _USER.search(content):
             yield from _found(document)
+            yield from _commented(document.path, content)
+
+
+def _commented(path: str, content: bytes) -> Iterator[Finding]:
+    """What was taken out of use and left in a comment is as readable as before."""
+    for number, line in enumerate(content.decode("utf-8-sig", "replace").split("\n"), 1):
+        start = line.find("#") if line.lstrip().startswith("#") else line.find(" #") + 1
+        secret = shaped(line[start:]) if "#" in line and line[start] == "#" else None
+        if secret is not None:
+            message = f"{secret[0]} stands in this comment: {secret[1]}"
+            yield RULE.at(path, number, start + 1, message, "revoke it, and take the comment out")
 
 
 def _found(document: Loaded[Any]) -> Iterator[Finding]:
@@ -54,6 +65,7 @@ RULE = Rule(
     scope="file",
     bad=(
         Example(_PATH, f"env: {{HF_TOKEN: {_TOKEN}}}", _ENV, at="hf_"),
+        Example(_PATH, f"{_ENV}  # was {_TOKEN}", _ENV, at="# was"),
         Example("tidegate.yaml", "https://bot:S3cr3t-9@git.", "https://git.", at="https://bot:"),
     ),
     good=(Example(_PATH, 'env: {MAX_TOKENS: "256"}', _ENV),),
