@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rollout_world import Drive, promoted, release
 
 from tidegate.rollout.features import born, homeward, joined
@@ -42,6 +44,8 @@ def test_a_feature_whose_override_goes_returns_to_its_model_and_dissolves() -> N
     assert parent.wish is not None
     feature.wish = homeward(parent.state, parent.wish)
     assert feature.kinds(feature.look()) == ["fast_rollback 1.0.0"]
+    assert not joined(feature.state, parent.state), "git is owed the note of what it promoted"
+    feature.state = replace(feature.state, duties=())
     assert joined(feature.state, parent.state)
 
 
@@ -59,6 +63,7 @@ def test_a_feature_returns_by_steps_to_what_it_has_never_served() -> None:
     assert feature.kinds(feature.look()) == ["started 2.0.0", "step 2.0.0"]
     assert not joined(feature.state, parent.state)
     feature.serve(180)
+    feature.state = replace(feature.state, duties=())
     assert joined(feature.state, parent.state)
 
 
