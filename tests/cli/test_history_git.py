@@ -291,8 +291,10 @@ def test_an_empty_base_is_a_mistake_and_not_no_base(repo: Repo) -> None:
 
 def test_the_configuration_may_lie_below_the_top(tmp_path: Path) -> None:
     repo = Repo.init(tmp_path / "all", "ops/config of ours")
+    others = "../../models/digits/versions/1.0.0.yaml"
+    repo.commit("Elsewhere", {others: "other: yes\n"})
     repo.git("checkout", "-q", "-b", "change")
-    repo.commit("Elsewhere", {"../../models/digits/versions/1.0.0.yaml": "other: yes\n"})
+    repo.commit("None of ours", {others: None})
     assert repo.validate("--base", "main").code == 0
     repo.edit(V2, *EDIT)
     repo.commit("Here", {V1: None})

@@ -170,6 +170,17 @@ def test_without_words_a_commit_is_undone_as_a_whole_or_not_at_all(repo: Repo) -
     assert repo.validate("--base", "main").short == []
 
 
+def test_undoing_a_later_edit_is_no_leave_to_delete(repo: Repo) -> None:
+    repo.git("checkout", "-q", "main")
+    repo.edit(DEPLOYMENT, ASKS_3, ASKS_2)
+    repo.edit(NEW, "epochs: 20", "epochs: 21")
+    repo.commit("Past the rules")
+    repo.git("checkout", "-q", "-B", "change")
+    repo.edit(DEPLOYMENT, ASKS_2, ASKS_3)
+    repo.write({NEW: None})
+    assert ("deleted-version", NEW) in repo.validate("--base", "main").short
+
+
 def test_a_version_that_came_alone_needs_a_revert_that_says_so(repo: Repo) -> None:
     alone = repo.commit("Registered", {path_of("3.1.0"): version("3.1.0")})
     merge(repo)

@@ -38,6 +38,18 @@ def test_merges_are_one_step_and_say_nothing_of_what_a_branch_held_on_its_way(wo
     assert past.steps(local, merge, []) == []
 
 
+def test_a_merge_that_brings_a_new_file_is_the_step_that_added_it(world: World, local: Git) -> None:
+    clone = world.clone
+    clone.commit("Zero", {"README.md": "0\n"})
+    clone.git("checkout", "-q", "-b", "change")
+    clone.commit("One", {FILE: "1\n"}, push=False)
+    clone.git("checkout", "-q", "main")
+    clone.git("merge", "-q", "--no-ff", "--no-edit", "change")
+    merge = clone.git("rev-parse", "HEAD")
+    [found] = past.steps(local, merge, [FILE])
+    assert (found.commit, found.paths) == (merge, {FILE: ("", git("hash-object", "--stdin", stdin="1\n"))})
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -17,6 +17,7 @@ MOST_STEPS = 1000
 """Commits that are looked at for what single paths held before."""
 MOST_REVERTS = 50
 _MANY_PATHS = 100
+_RAW = ("-r", "-z", "--raw", "--no-renames", "--root")
 _NOTHING = "0" * 40
 # As git itself writes it, also with `--reference` and for merges; the lines may have been wrapped by people.
 _REVERTS = re.compile(
@@ -66,19 +67,14 @@ def steps(git: Git, commit: str, paths: Sequence[str]) -> list[Step]:
         return []
     below = sorted(set(paths)) if len(paths) <= _MANY_PATHS else sorted({path.partition("/")[0] for path in paths})
     most = f"--max-count={MOST_STEPS}"
-    lines = git.run("-C", "/", "rev-list", "--first-parent", "--parents", most, commit, "--", *below).splitlines()
-    wanted = b"".join(b" ".join(line.split()[:2]) + b"\n" for line in lines)
-    out = git.run("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--root", stdin=wanted)
-    return list(_steps(out))
+    commits = git.run("-C", "/", "rev-list", "--first-parent", most, commit, "--", *below)
+    return list(_steps(git.run("diff-tree", "--stdin", *_RAW, "--diff-merges=first-parent", stdin=commits)))
 
 
 def step(git: Git, commit: str, parent: str | None = None) -> Step:
     """One commit against its first parent, or against another one (a revert of a merge says which)."""
     line = commit if parent is None else f"{commit} {parent}"
-    if parent is None:
-        parents = git.line("rev-list", "--parents", "--max-count=1", commit).split()
-        line = " ".join(parents[:2])
-    out = git.run("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--root", stdin=f"{line}\n".encode())
+    out = git.run("diff-tree", "--stdin", *_RAW, "--diff-merges=first-parent", stdin=f"{line}\n".encode())
     return next(_steps(out), Step(commit, {}))
 
 
