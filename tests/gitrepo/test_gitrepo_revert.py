@@ -511,6 +511,20 @@ def test_a_crash_between_commit_and_push_leaves_nothing_and_the_next_try_makes_o
     assert git("rev-list", "--count", f"{bad}..main", cwd=world.remote) == "1"
 
 
+def test_who_asks_once_more_after_the_revert_is_not_taken_back_by_a_controller_that_died_after_its_push(
+    world: World, good: str
+) -> None:
+    bad = ask(world, {DEPLOYMENT: BAD})
+    wanted = undo(world, good, bad, rejects=bad)
+    first = run(world, wanted)
+    assert first.how == "reverted"
+    world.clone.git("pull", "-q", "--rebase", "origin", "main")
+    again = ask(world, {DEPLOYMENT: BAD}, "digits 2.1.0, once more")
+    second = run(world, wanted)
+    assert (second.how, second.commit) == ("already", first.commit)
+    assert world.head() == again
+
+
 def test_a_crash_right_after_the_push_is_seen_as_done(world: World, good: str) -> None:
     bad = ask(world, {DEPLOYMENT: BAD})
     wanted = undo(world, good, bad)

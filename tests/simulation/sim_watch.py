@@ -1,0 +1,662 @@
+"""What must hold whatever happens: looked at after each event of a story, against the world's own truth.
+
+Every rule has a name, so that a failing story can be shortened without turning into another failure.
+Neighbours: sim_world.py and sim_pilot.py report here; docs/design/simulation.md lists the rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sim_git import BRANCH
+from sim_world import T0, World
+
+from tidegate.gateway.model import Arm, Table
+from tidegate.gateway.names import cluster_name
+from tidegate.gitrepo.mirror import NOTES_REF
+from tidegate.rollout.state import Desired, RouteState
+from tidegate.rollout.traffic import WHOLE, hot
+
+if TYPE_CHECKING:
+    from sim_pilot import Pilot
+
+REACT = 9.0
+"""Seconds in which a controller that is up, in a world that is well, has to have set something right."""
+STALE = 6.0
+"""How old the controller's knowledge of a server may be: a look each second, three probes, a pass."""
+ENDS = frozenset({"promoted", "rolled_back", "superseded"})
+ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push", "journal.begin"})
+Doc = Mapping[str, Any]
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+    def __init__(self, rule: str, text: str) -> None:
+        super().__init__(f"{rule}: {text}")
+        self.rule = rule
+        self.text = text
+
+
+@dataclass(slots=True)
+class Walk:
+    """One route as its events tell it, and the truth about its present step."""
+
+    stable: str | None = None
+    trial: str | None = None
+    began: float = 0.0
+    flowing: float = 0.0
+    breaks: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    doubled: bool = False
+    jumps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """One rejection. `pairs`: the commits that asked, by which it must not be tried again."""
+
+    route: str
+    release: str
+    digest: str
+    touched: str
+    mode: str
+
+
+class Watcher:
+    """All rules over one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.watch = self
+        self.pilots: list[Pilot] = []
+        self.states: dict[str, Doc] = {}
+        self.walks: dict[str, Walk] = {}
+        self.turned: list[Turned] = []
+        self.refused: dict[str, set[tuple[str, str]]] = {}
+        self.out: dict[str, set[str]] = {}
+        self.needed: dict[str, float] = {}
+        self.dropped: dict[str, float] = {}
+        self.jumps = 0
+        self.flowing: dict[str, float] = {}
+        self.breaks = 0
+        self.answers: dict[tuple[str, str], int] = {}
+        self.actor: Pilot | None = None
+        self.events: list[Doc] = []
+        self._broken: Broken | None = None
+        self._calm = 0.0
+        self._wrong: dict[tuple[str, str], float] = {}
+        self._served: dict[str, float] = {}
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def broken(self, rule: str, text: str, cause: BaseException | None = None) -> None:
+        """Remember the first rule that was broken; the story ends at the next event."""
+        if self._broken is None:
+            self._broken = Broken(rule, text)
+            self._broken.__cause__ = cause
+            self.world.say(f"BROKEN {rule}: {text}")
+
+    def raise_broken(self) -> None:
+        """Raises Broken when a rule was broken."""
+        if self._broken is not None:
+            raise self._broken
+
+    def stir(self) -> None:
+        """Something is out of order just now: what takes time begins anew."""
+        self._calm = self.world.mono
+
+    def died(self, pilot: Pilot) -> None:
+        """A controller is no more."""
+        self.stir()
+        if self.actor is pilot:
+            self.actor = None
+
+    # -- who acts ------------------------------------------------------------------------------------------------------
+
+    def acts(self, pilot: Pilot, name: str) -> None:
+        """A controller touches the world."""
+        if name not in ACTS or self.actor is pilot:
+            return
+        other = self.actor
+        if other is not None and not other.dead and not other.paused():
+            self.broken("one-actor", f"{pilot.name} does {name} while {other.name} acts")
+        self.actor = pilot
+
+    # -- what is durable -----------------------------------------------------------------------------------------------
+
+    def durable(self, pilot: Pilot, states: Mapping[str, Doc | None], events: list[Doc]) -> None:
+        """One transaction of the journal."""
+        told: dict[str, list[Doc]] = {}
+        for event in events:
+            told.setdefault(event["route"], []).append(event)
+            self.world.say(
+                f"    {event['route']}: {event['kind']} {event['version']} {event['step'] or ''} {event['reason']}"
+            )
+        self.events += events
+        for route in told.keys() - states.keys():
+            if told[route] and route in self.states:
+                self.broken("events", f"{route}: events {[e['kind'] for e in told[route]]} without a state")
+        for route, doc in states.items():
+            self._state(route, self.states.get(route), doc, told.get(route, []))
+            if doc is None:
+                self.states.pop(route, None)
+                self.walks.pop(route, None)
+            else:
+                self.states[route] = doc
+        now = {digest for doc in self.states.values() for digest in _hot(doc)}
+        self.dropped |= dict.fromkeys(self.needed.keys() - now, self.world.mono)
+        self.needed = {digest: self.needed.get(digest, self.world.mono) for digest in now}
+
+    def _state(self, route: str, before: Doc | None, doc: Doc | None, events: list[Doc]) -> None:
+        walk = self.walks.get(route)
+        if doc is None:
+            return
+        if walk is None:
+            walk = self.walks[route] = Walk(stable=_id(doc["stable"]) if not events else _id((before or doc)["stable"]))
+            if events:
+                walk.stable = None
+        for event in events:
+            self._event(route, walk, before, doc, event)
+        if events or before is None:
+            stable, trial = _id(doc["stable"]), _id(doc["candidate"] and doc["candidate"]["release"])
+            if walk.stable is None:
+                walk.stable = stable
+            if (stable, trial) != (walk.stable, walk.trial):
+                self.broken(
+                    "events", f"{route}: events tell {walk.stable} and {walk.trial}, the state {stable} and {trial}"
+                )
+        if before is not None:
+            if not events and (_id(doc["stable"]), _trial(doc)) != (_id(before["stable"]), _trial(before)):
+                self.broken("events", f"{route}: another stable release or candidate, and no event")
+            self._steps(route, walk, before, doc, events)
+            self._standbys(route, before, doc, events)
+        rejected = {one["digest"] for one in doc["rejected"]}
+        if doc["stable"] is not None and doc["stable"]["digest"] in rejected:
+            self.broken("rejected", f"{route}: its stable release is among the rejected")
+        if before is not None and before["stable"] is not None and doc["stable"] is None:
+            self.broken("stable", f"{route} has lost its stable release")
+
+    def _event(self, route: str, walk: Walk, before: Doc | None, doc: Doc, event: Doc) -> None:
+        kind, release = event["kind"], event["release"]
+        total = sum(event["weights"].values())
+        if event["weights"] and abs(total - 100.0) > 1e-6:
+            self.broken("sum", f"{route}: the weights of an event sum to {total}")
+        refused, out = self.refused.setdefault(route, set()), self.out.setdefault(route, set())
+        match kind:
+            case "started":
+                if walk.trial is not None:
+                    self.broken("events", f"{route}: {release} started while {walk.trial} is on trial")
+                if (release, event["commit"]) in refused:
+                    self.broken(
+                        "retried",
+                        f"{route}: {release} was rejected, and the same commit {event['commit'][:7]} tries again",
+                    )
+                walk.trial = release
+                out.discard(release)
+            case "promoted" | "fast_rollback":
+                if kind == "promoted" and walk.trial != release:
+                    self.broken("events", f"{route}: {release} promoted, and {walk.trial} was on trial")
+                walk.stable = release
+                walk.trial = None if walk.trial == release else walk.trial
+                out.discard(release)
+                self.refused[route] = {pair for pair in refused if pair[0] != release}
+            case "rolled_back" | "superseded":
+                if walk.trial != release:
+                    self.broken("events", f"{route}: {kind} {release}, and {walk.trial} was on trial")
+                walk.trial = None
+                if kind == "rolled_back":
+                    self._rejected(route, before, doc, release, event)
+            case "step":
+                if walk.trial != release:
+                    self.broken("events", f"{route}: a step of {release}, and {walk.trial} is on trial")
+
+    def _rejected(self, route: str, before: Doc | None, doc: Doc, release: str, event: Doc) -> None:
+        found = [one for one in doc["rejected"] if one["digest"].startswith(release)]
+        duties = [
+            one for one in doc["duties"] if one["kind"] == "revert" and one["release"]["digest"].startswith(release)
+        ]
+        if not found or not duties:
+            self.broken("rejected", f"{route}: {release} was rolled back, and is not remembered or owed to git")
+            return
+        self.out[route].add(release)
+        self.refused[route].add((release, found[-1]["touched"]))
+        self.turned.append(Turned(route, release, found[-1]["digest"], duties[-1]["commit"], duties[-1]["mode"]))
+
+    def _steps(self, route: str, walk: Walk, before: Doc, doc: Doc, events: list[Doc]) -> None:
+        """No step repeated, skipped or shortened; within one trial nothing that was counted is lost."""
+        old, new = before["candidate"], doc["candidate"]
+        ended = next((e for e in events if e["kind"] == "promoted"), None)
+        same = old is not None and new is not None and _trial(before) == _trial(doc)
+        if old is not None and old["step"] >= 0 and (
+            (ended is not None and ended["release"] == _id(old["release"]) and old["fast"] is False)
+            or (same and new is not None and new["step_started_at"] != old["step_started_at"])
+        ):  # fmt: skip
+            self._whole(route, walk, old)
+        if new is None:
+            return
+        if old is not None and same:
+            if new["step_started_at"] == old["step_started_at"]:
+                for name in ("clock", "step_requests", "spent", "requests", "losses"):
+                    if new[name] < old[name] - 1e-6:
+                        self.broken(
+                            "clock", f"{route}: {name} of step {new['step']} fell from {old[name]} to {new[name]}"
+                        )
+                if new["step"] != old["step"]:
+                    self.broken("steps", f"{route}: step {old['step']} became step {new['step']}")
+                return
+            if _path(old) == _path(new) and new["step"] != old["step"] + 1:
+                self.broken("steps", f"{route}: from step {old['step']} to step {new['step']}")
+        elif new["step"] > 0:
+            self.broken("steps", f"{route}: a trial begins at step {new['step']}")
+        if new["step"] >= 0:
+            told = [e["step"] for e in events if e["kind"] == "step"]
+            if told != [_names(new)[new["step"]]]:
+                self.broken("steps", f"{route}: step {new['step']} of {_names(new)} began, and events tell {told}")
+            world = self.world
+            walk.began, walk.jumps, walk.breaks = world.mono, self.jumps, self.breaks
+            walk.flowing = self.flowing.get(route, 0.0)
+            walk.answers = {r: n for (where, r), n in self.answers.items() if where == route}
+            walk.doubled = False
+
+    def _whole(self, route: str, walk: Walk, old: Doc) -> None:
+        """A step that is over: it lasted as long as it had to, and saw what it had to."""
+        policy = old["policy"]
+        silent = policy.get("no_data", {})
+        if walk.jumps != self.jumps or "pass" in (silent.get("action"), silent.get("then")):
+            return
+        steps = _path(old)
+        step = steps[old["step"]]
+        lasted = self.world.mono - walk.began
+        name = f"{route}: step {step['name']}"
+        wanted = step.get("duration", 0.0)
+        if lasted < wanted - 0.01:
+            self.broken("short", f"{name} lasted {lasted:.2f} s of {wanted} s")
+        flowing = self.flowing.get(route, 0.0) - walk.flowing
+        if flowing < wanted - 2.0 - 2.0 * (self.breaks - walk.breaks):
+            self.broken("short", f"{name} had traffic for {flowing:.2f} s of {wanted} s")
+        budget = policy.get("budget") or {}
+        release = _id(old["release"]) or ""
+        seen = self.answers.get((route, release), 0) - walk.answers.get(release, 0)
+        if seen < step.get("min_requests", 0) and not walk.doubled and budget.get("then") != "promote":
+            self.broken("short", f"{name} saw {seen} of {step['min_requests']} requests")
+
+    def _standbys(self, route: str, before: Doc, doc: Doc, events: list[Doc]) -> None:
+        """Who stays hot stays so for its time, or until a newer one takes its place."""
+        now = self.world.now()
+        told = {e["release"]: e for e in events if e["kind"] == "standby_released"}
+        kept = {one["release"]["digest"]: one["until"] for one in doc["standby"]}
+        for one in before["standby"]:
+            digest, until = one["release"]["digest"], one["until"]
+            if digest in kept:
+                again = any(e["kind"] in ("promoted", "fast_rollback") for e in events)
+                if kept[digest] != until and not again:
+                    self.broken("standby", f"{route}: the time of standby {digest[:12]} changed")
+                continue
+            if doc["stable"] is not None and digest == doc["stable"]["digest"]:
+                continue
+            event = told.get(digest[:12])
+            if event is None:
+                self.broken("standby", f"{route}: standby {digest[:12]} is gone without a word")
+            elif "time is over" in event["reason"] and now < until - 1e-6:
+                self.broken("standby", f"{route}: standby {digest[:12]} went {until - now:.1f} s early")
+
+    # -- traffic -------------------------------------------------------------------------------------------------------
+
+    def flowed(self, route: str, seconds: float) -> None:
+        """Requests of this route were answered for so long."""
+        self.flowing[route] = self.flowing.get(route, 0.0) + seconds
+
+    def answered(self, route: str, arm: Arm | None, right: bool) -> None:
+        """One request."""
+        if arm is not None:
+            key = (route, arm.release)
+            self.answers[key] = self.answers.get(key, 0) + 1
+
+    def given(self, table: Table) -> None:
+        """The whole table that the gateway was given."""
+        for route in table.routes:
+            for segment in (None, *route.segments):
+                total = sum(
+                    a.weight if segment is None else a.segment_weights.get(segment, a.weight) for a in route.arms
+                )
+                if route.arms and total != WHOLE:
+                    self.broken("sum", f"{route.name}: the weights of segment {segment} sum to {total}")
+
+    def steered(self, pilot: Pilot | None) -> None:
+        """The gateway was told something: nobody has a share that the journal does not hold."""
+        envoy = self.world.envoy
+        for route, entries in envoy.routes.items():
+            doc = self.states.get(route)
+            if doc is None:
+                continue
+            places = {_id(doc["stable"]), *(_id(one["release"]) for one in doc["standby"])}
+            trial = doc["candidate"]
+            for segment, weights in entries.items():
+                total = sum(weights.values())
+                for cluster, weight in weights.items():
+                    arm = envoy.arms[cluster]
+                    if not weight or arm.release in places:
+                        continue
+                    if trial is None or arm.release != _id(trial["release"]) or trial["step"] < 0:
+                        self._shares_without_place(route, arm)
+                        continue
+                    step = _path(trial)[trial["step"]]
+                    most = max(step.get("weight") or 0.0, 1.0 if segment in step.get("segments", ()) else 0.0)
+                    if weight / total > most + 1e-6 and self._stable_serves(doc):
+                        self.broken(
+                            "durable",
+                            f"{route}: {arm.release} has {weight / total:.2%}, its journaled step gives {most:.2%}",
+                        )
+
+    def _shares_without_place(self, route: str, arm: Arm) -> None:
+        """It lost its place a moment ago, while the file with the others is loading; or it never had one."""
+        former = {event["release"] for event in self.events if event["route"] == route and event["kind"] in ENDS}
+        if arm.release not in former:
+            self.broken(
+                "durable", f"{route}: {arm.release} gets traffic, and the journal knows no step or promotion of it"
+            )
+
+    def _stable_serves(self, doc: Doc) -> bool:
+        """Whether the stable release has served without a break for as long as it takes to know it."""
+        world, digest = self.world, doc["stable"]["workload"]
+        return any(
+            box.digest == digest
+            and box.answers(world.mono)
+            and world.mono - max(box.ready_at, box.deaf, box.ill) > STALE
+            for box in world.boxes.values()
+        ) and not self._lately(digest)
+
+    def _lately(self, digest: str) -> bool:
+        return any(
+            box.digest == digest and not box.running and self.world.mono - box.ended < STALE
+            for box in self.world.boxes.values()
+        )
+
+    def stops(self, box: Any) -> None:
+        """A controller ends a server."""
+        world = self.world
+        if not box.answers(world.mono) or world.mono - max(box.ready_at, box.deaf, box.ill) < STALE:
+            return  # it was not ready when that was decided
+        for route in world.envoy.routes if world.envoy.up else ():
+            for segment in world.envoy.routes[route]:
+                for cluster in world.envoy.shares(route, segment):
+                    arm = world.envoy.arms[cluster]
+                    ports = [port for _, port in world.envoy.endpoints.get(arm.upstream, ())]
+                    if box.port in ports and world.mine(box, arm):
+                        self.broken("drain", f"{box.name} was stopped while it gets traffic of {route}")
+        since = self.needed.get(box.digest)
+        if since is not None and world.mono - since > REACT and box.replica == 0:
+            self.broken("needed", f"{box.name} was stopped, and is needed since {world.mono - since:.1f} s")
+
+    # -- what takes time -----------------------------------------------------------------------------------------------
+
+    def passed(self, pilot: Pilot) -> None:
+        """After each pass: what is wrong must not stay so in a world that is well."""
+        world = self.world
+        ill = any(world.bad(what) for what in ("runtime", "disk", "gateway", "hang", "busy", "store", "deaf"))
+        if ill or not world.envoy.up or pilot.paused():
+            self.stir()
+        found: dict[tuple[str, str], str] = {}
+        for route, doc in self.states.items():
+            self._serving(route, doc, found)
+        for key, text in found.items():
+            since = max(self._wrong.setdefault(key, world.mono), self._calm, pilot.began)
+            if world.mono - since > REACT:
+                self.broken(key[0], f"{text}, for {world.mono - since:.1f} s in a world that is well")
+        self._wrong = {key: since for key, since in self._wrong.items() if key in found}
+
+    def _serving(self, route: str, doc: Doc, found: dict[tuple[str, str], str]) -> None:
+        world, envoy = self.world, self.world.envoy
+        if route not in envoy.routes:
+            if doc["stable"] is not None:
+                found["gateway", route] = f"{route} has a stable release, and the gateway does not know it"
+            return
+        for segment in envoy.routes[route]:
+            for cluster, share in envoy.shares(route, segment).items():
+                arm = envoy.arms[cluster]
+                if arm.release in self.out.get(route, ()):
+                    found["rejected", route] = f"{route}: {arm.release} was rejected and gets {share:.1%}"
+                if not world.serving(cluster) and self._somebody(doc):
+                    found["unready", route] = f"{route}: {share:.1%} go to {arm.release}, which does not serve"
+
+    def _somebody(self, doc: Doc) -> bool:
+        """Whether a release that may take the traffic serves."""
+        trial = doc["candidate"]
+        releases = [doc["stable"], *(one["release"] for one in doc["standby"])]
+        if trial is not None and trial["step"] >= 0:
+            releases.append(trial["release"])
+        hot_ones = {release["workload"] for release in releases if release is not None}
+        return any(box.digest in hot_ones and box.answers(self.world.mono) for box in self.world.boxes.values())
+
+    # -- the host ------------------------------------------------------------------------------------------------------
+
+    def rebuilt(self) -> None:
+        """A host was lost with its disk: what git does not know is forgotten."""
+        store = self.world.store
+        noted = set()
+        if NOTES_REF in store.refs:
+            for text in store.commits[store.refs[NOTES_REF]].files.values():
+                for line in text.decode().splitlines():
+                    note = json.loads(line)
+                    if note["kind"] == "rejected":
+                        noted.add((note["route"], note["release"][:12]))
+        for route, pairs in self.refused.items():
+            self.refused[route] = {pair for pair in pairs if (route, pair[0]) in noted}
+        self.states.clear()
+        self.walks.clear()
+        self.out.clear()
+        self.needed.clear()
+        self._wrong.clear()
+        self.stir()
+
+    # -- at the end ----------------------------------------------------------------------------------------------------
+
+    def quiet(self) -> None:
+        """After a quiet time what runs is what git asks for, or it is said why not; and nothing is left over."""
+        pilot = next((one for one in self.pilots if not one.dead and one.controller is not None), None)
+        if pilot is None or pilot.controller is None:
+            self.broken("quiet", "no controller runs")
+            return
+        controller = pilot.controller
+        wishes = controller.routes.wishes(controller.snapshot)
+        head = self.world.people.head
+        if controller.snapshot.commit != (head.id if head else None):
+            self.broken("quiet", f"the controller is at {controller.snapshot.commit}, git at {head and head.id}")
+        for route, asked in controller.snapshot.desired.items():
+            if (
+                isinstance(asked, Desired)
+                and route not in controller.routes.states
+                and f"promoted {route}" not in controller.problems
+            ):
+                feature = "/" in route
+                if (
+                    not feature
+                    or controller.routes.states.get(route.partition("/")[0], RouteState("")).stable is not None
+                ):
+                    self.broken("quiet", f"git asks for {route}, and nobody knows it")
+        for route, state in controller.routes.states.items():
+            self._settled(pilot, route, state, wishes[route])
+            self._reverts(route)
+        self._leaks(pilot)
+
+    def _settled(self, pilot: Pilot, route: str, state: RouteState, wish: Desired | None) -> None:
+        controller, world = pilot.controller, self.world
+        assert controller is not None
+        if f"state of {route}" in controller.problems:
+            self.broken("defect", f"{controller.problems[f'state of {route}']}")
+        for duty in state.duties:
+            if route not in controller.duties.errors:
+                self.broken("quiet", f"{route}: git is still owed {duty.id}, and nobody says why")
+        trial = state.candidate
+        if wish is not None:
+            digest = wish.release.digest
+            if trial is not None and trial.release.digest == digest:
+                if not self._waits(pilot, state):
+                    self.broken(
+                        "quiet",
+                        f"{route}: {trial.release.version} neither goes on nor says why ({trial.hold} {trial.hold_reason})",
+                    )
+            elif state.stable is None or state.stable.digest != digest:
+                if not any(one.digest == digest for one in state.rejected):
+                    self.broken(
+                        "quiet",
+                        f"{route}: git asks for {wish.release.version}, it serves {state.stable and state.stable.version}",
+                    )
+        if state.stable is None:
+            return
+        live = {world.envoy.arms[cluster].release: share for cluster, share in world.envoy.shares(route, None).items()}
+        told = {name: weight / 100 for name, weight in controller.traffic[route].weights.items()}
+        if {name: round(share, 6) for name, share in live.items()} != {
+            name: round(share, 6) for name, share in told.items()
+        }:
+            self.broken("quiet", f"{route}: the gateway serves {live}, and {told} was decided")
+        if trial is None and self._somebody(self.states[route]) and set(live) != {state.stable.id}:
+            ready = [
+                box.name
+                for box in world.boxes.values()
+                if box.digest == state.stable.workload and box.answers(world.mono)
+            ]
+            if ready:
+                self.broken("quiet", f"{route}: {state.stable.id} is stable and ready, and {live} serve")
+
+    def _waits(self, pilot: Pilot, state: RouteState) -> bool:
+        """Whether what the candidate says it waits for is so."""
+        trial, world = state.candidate, self.world
+        assert trial is not None
+        if trial.hold is None:
+            return trial.step >= 0 and pilot.world.mono - (trial.step_started_at - T0 - world.offset) < 60
+        match trial.hold.value:
+            case "no_data" | "too_few" | "source_down":
+                return False
+            case "not_ready":
+                how = world.behaviours.get(f"{trial.release.model} {trial.release.version}", "good")
+                stable = state.stable
+                other = world.behaviours.get(f"{stable.model} {stable.version}", "good") if stable else "good"
+                return how != "good" or other != "good"
+            case "manual" | "approval":
+                return True
+        return bool(trial.hold_reason)
+
+    def _reverts(self, route: str) -> None:
+        """Exactly one revert a rejection, wherever it was pushed."""
+        made: dict[tuple[str, str, str], list[str]] = {}
+        store = self.world.store
+        for ref, commit, _ in self.world.host.pushed:
+            if not ref.startswith("refs/heads/"):
+                continue
+            text = store.commits[commit].message
+            trailers = dict(
+                line.split(": ", 1) for line in text.rstrip().rpartition("\n\n")[2].splitlines() if ": " in line
+            )
+            key = (
+                trailers.get("Tidegate-Route", ""),
+                trailers.get("Tidegate-Release", ""),
+                trailers.get("Tidegate-Rejects", ""),
+            )
+            made.setdefault(key, []).append(ref)
+        for (where, release, asked), refs in made.items():
+            wanted = [t for t in self.turned if (t.route, t.digest, t.touched) == (where, release, asked)]
+            if where == route and len(refs) > len(set(refs)) * max(1, len(wanted)):
+                self.broken(
+                    "reverts", f"{where}: {len(refs)} reverts of {release[:12]} for {len(wanted)} rejections: {refs}"
+                )
+            if where == route and not wanted:
+                self.broken("reverts", f"{where}: a revert of {release[:12]} that nobody rejected")
+
+    def _leaks(self, pilot: Pilot) -> None:
+        controller, world = pilot.controller, self.world
+        assert controller is not None
+        needed = {digest for state in controller.routes.states.values() for digest in hot(state)}
+        known = {route.partition("/")[0] for route, s in controller.routes.states.items() if s.stable or s.candidate}
+        for box in world.boxes.values():
+            lately = (
+                world.mono - max(self.dropped.get(box.digest, 0.0), self._calm) < 30 + REACT
+            )  # the longest drain there is
+            if not box.foreign and box.digest not in needed and box.model in known and not lately:
+                self.broken("leak", f"{box.name} still runs, and nobody needs it")
+        for box in world.boxes.values():
+            if box.foreign and not box.running and box.touched:
+                self.broken("foreign", f"{box.name} was somebody else's, and ended")
+        if set(self.states) != set(controller.routes.states):
+            self.broken(
+                "leak", f"the journal has {sorted(self.states)}, the controller {sorted(controller.routes.states)}"
+            )
+        assert pilot.journal is not None
+        if set(pilot.journal.states()) != set(controller.routes.states):
+            self.broken("leak", "the journal's rows are not the controller's routes")
+        named = {
+            cluster for entries in world.envoy.routes.values() for weights in entries.values() for cluster in weights
+        }
+        upstreams = {world.envoy.arms[cluster].upstream for cluster in named}
+        for name in world.envoy.endpoints:
+            if name not in upstreams and name not in world.envoy.gone:
+                self.broken("leak", f"the gateway still has {name}, and no route names it")
+        for route in world.envoy.routes:
+            if route not in controller.routes.states:
+                self.broken("leak", f"the gateway still has the route {route}")
+        for ref in world.store.refs:
+            if not ref.startswith((BRANCH, "refs/heads/tidegate/rollback-", "refs/tidegate/production/", NOTES_REF)):
+                self.broken("leak", f"the remote has {ref}")
+        self._inside(pilot)
+
+    def _just_gone(self) -> set[str]:
+        """Servers that went so lately that nobody has looked since."""
+        return {name for name, at in self.world.went.items() if self.world.mono - at < STALE}
+
+    def _inside(self, pilot: Pilot) -> None:
+        """What the controller keeps in memory follows what it has to do."""
+        controller = pilot.controller
+        assert controller is not None
+        fleet, evidence = controller.fleet, controller.evidence
+        trials = {route for route, s in controller.routes.states.items() if s.candidate is not None}
+        for what, kept, allowed in (
+            ("health", set(fleet._health), {*self.world.boxes, *self._just_gone()}),
+            (
+                "crashes",
+                set(fleet._crashes),
+                {need.name(i) for need in fleet._needs.values() for i in range(need.replicas)},
+            ),
+            ("batchers", set(evidence._batchers), trials),
+            ("traffic", set(controller.traffic), set(controller.routes.states)),
+            ("what git was told", set(controller.duties.errors), set(controller.routes.states)),
+        ):
+            if not kept <= allowed:
+                self.broken("leak", f"{what} of {sorted(kept - allowed)} are kept for nobody")
+
+
+def _id(release: Any) -> str | None:
+    return release["digest"][:12] if release else None
+
+
+def _trial(doc: Doc) -> tuple[str, float] | None:
+    found = doc["candidate"]
+    return (found["release"]["digest"], found["started_at"]) if found else None
+
+
+def _path(trial: Doc) -> list[Doc]:
+    policy = trial["policy"]
+    own = policy.get("config_steps")
+    return list(own if trial["config_only"] and own is not None else policy["steps"])
+
+
+def _names(trial: Doc) -> list[str]:
+    return [step["name"] for step in _path(trial)]
+
+
+def _hot(doc: Doc) -> set[str]:
+    """As `rollout.traffic.hot` says it of a state."""
+    releases = [
+        doc["stable"],
+        doc["candidate"] and doc["candidate"]["release"],
+        *(s["release"] for s in doc["standby"]),
+    ]
+    return {release["workload"] for release in releases if release}
+
+
+def arms_of(table: Table) -> dict[str, Arm]:
+    """The arms of a table by cluster."""
+    return {cluster_name(arm): arm for route in table.routes for arm in route.arms}
