@@ -146,6 +146,14 @@ def test_in_a_hook_the_files_are_mended_where_people_edit(repo: Path, monkeypatc
     assert result.exit_code == 0, "pre-commit itself fails when a file was changed"
 
 
+def test_a_file_that_is_too_large_to_be_read_is_left_alone(repo: Path) -> None:
+    large = b"#" + b"x" * (1024 * 1024) + b"\n"
+    (repo / MODEL).write_bytes(large)
+    result = run("--fix")
+    assert "file-size" in result.stdout and "fixed" not in result.stderr.partition("files:")[0]
+    assert (repo / MODEL).read_bytes() == large
+
+
 def test_a_file_that_cannot_be_written_is_told_and_whole(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hide(repo / MODEL, "grey image")
     hidden = (repo / MODEL).read_bytes()

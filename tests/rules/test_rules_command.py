@@ -205,6 +205,15 @@ def test_rules_prints_the_catalogue_in_three_formats() -> None:
     assert run("rules", "--format", "markdown").stdout.startswith("# Rules\n")
 
 
+def test_a_family_of_rules_can_be_asked_for_and_a_page_as_markdown() -> None:
+    listed = json.loads(run("rules", "--family", "pins", "--format", "json").stdout)["rules"]
+    assert [one["rule"] for one in listed] == [rule.id for rule in RULES if rule.family == "pins"]
+    result = run("rules", "--family", "pin")
+    assert result.exit_code == 2 and "'pins'" in result.stderr
+    assert run("rules", "--format", "md").stdout == run("rules", "--format", "markdown").stdout
+    assert run("explain", "modeline", "--format", "md").stdout.startswith("# modeline\n\nEvery file carries")
+
+
 def test_every_command_shows_an_example_in_its_help() -> None:
     for name in ("validate", "schema", "explain", "rules"):
         assert f"Example: tidegate {name}" in run(name, "--help").stdout

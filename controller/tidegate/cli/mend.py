@@ -27,7 +27,7 @@ from tidegate.rules.report.model import printable
 from tidegate.spec.declared import load
 from tidegate.spec.digest import document_digest
 from tidegate.spec.errors import NeedsPerson
-from tidegate.spec.source import parse
+from tidegate.spec.source import MAX_BYTES, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,10 @@ def mends(findings: Sequence[Finding], roots: Roots, base: str | None, *, unsafe
         tree = tree_of(root, staged=False)
         files = tree.read(tree.files)
         resolver = WorldResolver(root, today) if unsafe else None
-        done = mend(files, own, _Judge(files, today), _Merged(tree, base), unsafe=unsafe, resolver=resolver)
+        whole = {
+            path: text for path, text in files.items() if len(text) <= MAX_BYTES
+        }  # of a larger one, only a part is here
+        done = mend(whole, own, _Judge(files, today), _Merged(tree, base), unsafe=unsafe, resolver=resolver)
         edits += [Edit(roots.shown(root, path), root / path, files[path], text) for path, text in done.texts.items()]
         fixed += [replace(one, path=roots.shown(root, one.path)) for one in done.fixed]
         refused += _refused(done, root, roots)

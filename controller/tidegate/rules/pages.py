@@ -92,7 +92,7 @@ def markdown(rules: Iterable[Rule] = RULES) -> str:
             continue
         parts.append(f"## {family.capitalize()}\n\n{SUBJECTS[family].capitalize()}?")
         rows = [
-            f"| [{rule.id}](#{rule.id}) | {rule.severity}{', fixed' if rule.fixed else ''} | {rule.since} | {_fixed(rule)} "
+            f"| [{rule.id}](#{rule.id}) | {rule.severity}{', always' if rule.fixed else ''} | {rule.since} | {_fixed(rule)} "
             f"| {_SCOPES[rule.scope]} | {_cell(rule.summary)} |"
             for rule in found
         ]
