@@ -345,7 +345,7 @@ def test_the_plan_says_what_the_machine_does(state: RouteState, asked: Desired) 
     begun = EventKind.STARTED in told
     match found:
         case Way.GOES_ON:
-            assert before is not None and after is not None and after.release == before.release and not begun
+            assert before is not None and not begun and (after is None or after.release == before.release)
         case Way.NOTHING:
             assert (before, after) == (None, None) and step.state.stable == state.stable
         case Way.BACK:
@@ -388,11 +388,10 @@ def test_the_text_reads_from_the_change_to_its_risks() -> None:
         "  time       1h30m of traffic at the least; its traffic is not declared ('traffic' in",
         "               model.yaml), so no more can be told",
         "  approvals  full",
-        "  sees                               in insiders",
+        "  sees                               after 500 requests",
         "             error_rate max_ratio 1  1% to 3.3%",
         "             error_rate max_ratio 9  1% to 16%",
         "  promotion  error_rate, margin: 3: excluded after about 818 healthy candidate requests",
-        "  risk       error_rate 1% to 3.3% is the least that is seen: anything smaller goes unseen",
     ]
 
 
@@ -404,8 +403,8 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_the_markdown_is_a_comment_for_a_pull_request() -> None:
     lines = as_markdown(a_plan()).splitlines()
     assert lines[:3] == ["<!-- tidegate plan -->", "", "### Tidegate plan"]
-    assert "| `digits` | new release, 1 risk | `1.0.0` → `2.0.0` | 1h30m or more | `full` |" in lines
-    assert "<details open><summary>digits: new release</summary>" in lines
+    assert "| `digits` | new release | `1.0.0` → `2.0.0` | 1h30m or more | `full` |" in lines
+    assert "<details><summary>digits: new release</summary>" in lines
 
 
 def test_the_json_has_every_fact() -> None:

@@ -14,6 +14,8 @@ from tidegate.cli.output import ConfigOption, print_json
 
 NARROW = 40
 WIDE = 120
+SHOWN = 5
+"""Errors of the head that are told; `validate` tells them all."""
 
 
 class PlanFormat(StrEnum):
@@ -64,13 +66,14 @@ def plan(
     begin = start(clone, before, after, from_journal(settings) if base is None else {}, record=followed)
     said = about(clone, before, after, begin.states, begin.unknown)
     made = make_plan(begin.states, after.desired, said)
-    errors = sum(finding.severity == "error" for finding in after.findings)
+    errors = [finding for finding in after.findings if finding.severity == "error"]
     frame = Frame(
         base=since,
         head=to,
         basis=begin.basis,
-        errors=errors,
-        warnings=len(after.findings) - errors,
+        errors=len(errors),
+        warnings=len(after.findings) - len(errors),
+        first=tuple(f"{one.path}:{one.line}:{one.column}: {one.message}" for one in errors[:SHOWN]),
         policies=policy_edits(before, after, begin.states),
         reviews=reviews(before, after),
     )

@@ -46,7 +46,8 @@ class About:
     """What the two commits say of a route besides what it should serve.
 
     `memory`: bytes of one replica, None where no limit is declared; `served`: False for a model behind somebody's API,
-    which has no servers here. `unknown`: why what serves now cannot be told. `approvers`: who may approve its steps.
+    which has no servers here. `reason_before`: one that still stands there says nothing of this change.
+    `unknown`: why what serves now cannot be told. `approvers`: who may approve its steps.
     """
 
     changes: tuple[Difference, ...] = ()
@@ -54,6 +55,7 @@ class About:
     memory: int | None = None
     memory_before: int | None = None
     replicas_before: int | None = None
+    reason_before: str | None = None
     served: bool = True
     approvers: tuple[str, ...] = ()
     unknown: str | None = None
@@ -186,7 +188,7 @@ class _Planner:
         return replace(
             made,
             changes=self.about.changes,
-            reason=wish.reason,
+            reason=wish.reason if wish.reason != self.about.reason_before else None,
             owners=wish.owners,
             held=wish.hold,
             policy=wish.policy,

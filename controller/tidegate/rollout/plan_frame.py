@@ -47,12 +47,14 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Everything about a plan but its routes. `errors` and `warnings`: what `validate` finds in the head."""
+    """Everything about a plan but its routes. `errors` and `warnings`: what `validate` finds in the head,
+    `first`: some of the errors with their places."""
 
     base: Side
     head: Side
     basis: Basis = "branch"
     errors: int = 0
     warnings: int = 0
+    first: tuple[str, ...] = ()
     policies: tuple[PolicyEdit, ...] = ()
     reviews: tuple[Review, ...] = ()

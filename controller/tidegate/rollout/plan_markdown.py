@@ -65,7 +65,8 @@ def _frame(frame: Frame | None) -> list[str]:
     lines = [f"{sides[0]} → {sides[1]}, {BASIS[frame.basis]}."]
     if frame.errors:
         more = "errors" if frame.errors > 1 else "error"
-        lines.append(f"**{frame.errors} {more}**: `tidegate validate` says where. What they touch stays as it is.")
+        shown = "".join(f"\n- {escaped(one)}" for one in frame.first)
+        lines.append(f"**{frame.errors} {more}**, and what they touch stays as it is:\n{shown}")
     return lines
 
 
@@ -74,6 +75,8 @@ def _row(route: RoutePlan) -> tuple[str, ...]:
     if route.then is not None:
         then = f"{route.then.version}" + (f" {route.then.config}" if route.then.config else "")
         now = f"{route.now.version}" + (f" {route.now.config}" if route.now.config else "") if route.now else ""
+        if route.now is not None and now == then:
+            now, then = (f"{name} ({one.id})" for name, one in ((now, route.now), (then, route.then)))
         release = code(then) if not now or route.way is Way.GOES_ON else f"{code(now)} → {code(then)}"
     time = ""
     if route.steps:

@@ -62,9 +62,10 @@ def _blind(made: RoutePlan) -> Iterator[str]:
         guardrail, kind = sight.guardrail, kind_of(sight.guardrail)[0]
         if sight.requests is None:
             yield f"{effect_words(guardrail, sight.plain)} is within the limits: it would go unseen"
+        elif made.rate is None:
+            continue  # more may come than the steps ask for: nobody has said
         elif sight.whole is None:
-            if any(one.requests is not None for one in made.steps):
-                yield f"nothing on {name} would be seen at the declared traffic, however bad"
+            yield f"nothing on {name} would be seen at the declared traffic, however bad"
         elif _size(sight) > (1 / CLEAR_FALL if low_is_bad(guardrail) else CLEAR[kind]):
             yield f"{effect_words(guardrail, sight.whole)} is the least that is seen: anything smaller goes unseen"
 

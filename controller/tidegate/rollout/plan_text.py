@@ -97,9 +97,8 @@ def _head(frame: Frame, width: int) -> str:
     lines = wrapped(f"{base} -> {head}", width) + wrapped(BASIS[frame.basis], width)
     if frame.errors:
         more = "errors" if frame.errors > 1 else "error"
-        lines += wrapped(
-            f"{frame.errors} {more}: 'tidegate validate' says where; what they touch stays as it is", width
-        )
+        lines += wrapped(f"{frame.errors} {more}, and what they touch stays as it is:", width)
+        lines += [line for one in frame.first for line in wrapped(one, width, "  ")]
     return "\n".join(lines)
 
 
@@ -227,7 +226,7 @@ def _sees(route: RoutePlan, room: int | None) -> list[str]:
     steps = {sight.step for sight in route.sights if sight.step is not None}
     step = steps.pop() if len(steps) == 1 else ""
     once = all(sight.first == sight.whole for sight in route.sights)
-    rows = [("", f"in {step}" if step else "at first", "" if once else "by the end")]
+    rows = [("", _when(route, step), "" if once else "by the end")]
     rows += [
         (_guardrail(sight), _found(sight, sight.first), "" if once else _found(sight, sight.whole))
         for sight in route.sights
@@ -235,6 +234,16 @@ def _sees(route: RoutePlan, room: int | None) -> list[str]:
     columns = table(rows, room) if room is not None else None
     whole = "" if once else "; {} by the end"
     return columns or [f"{name}: {first} {rows[0][1]}{whole.format(last)}" for name, first, last in rows[1:]]
+
+
+def _when(route: RoutePlan, step: str) -> str:
+    """Behind what the first sight is: a step, or its least requests where nobody says how many come."""
+    least = 0
+    for one in route.steps:
+        least += one.step.min_requests
+        if one.step.name == step:
+            return f"in {step}" if route.rate is not None else f"after {least:,} requests"
+    return "at first"
 
 
 def _guardrail(sight: Sight) -> str:

@@ -52,8 +52,11 @@ def _of(old: Node | None, new: Node | None, path: str) -> Iterator[tuple[str, st
     if _plain(old) == _plain(new):
         return
     parts_old, parts_new = _parts(old), _parts(new)
-    both_lists = old is not None and new is not None and old[0] == new[0] == "seq"
-    if parts_old is None or parts_new is None or (both_lists and set(parts_old).isdisjoint(parts_new)):
+    if path and (old is None or new is None or old[0] != new[0] or not parts_old or not parts_new):
+        yield path, _shown(old), _shown(new)
+        return
+    parts_old, parts_new = parts_old or {}, parts_new or {}
+    if path and old is not None and old[0] == "seq" and parts_old.keys().isdisjoint(parts_new):
         yield path, _shown(old), _shown(new)
         return
     for name in (*parts_new, *(name for name in parts_old if name not in parts_new)):

@@ -89,6 +89,7 @@ def _about(clone: Clone, base: Half, head: Half, route: str, unknown: str | None
         memory=limits.memory if limits is not None else None,
         memory_before=was_limits.memory if was_limits is not None else None,
         replicas_before=before.replicas if isinstance(before, Desired) else None,
+        reason_before=before.reason if isinstance(before, Desired) else None,
         served=version is None or runtime is not None or inherits,
         approvers=_approvers(base, head, new),
         unknown=unknown,

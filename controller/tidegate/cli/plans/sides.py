@@ -12,7 +12,7 @@ from pathlib import Path
 from tidegate.gitrepo.deployment import request
 from tidegate.gitrepo.git import Git
 from tidegate.gitrepo.touch import Touches
-from tidegate.gitrepo.tree import blob, read, resolve, touched
+from tidegate.gitrepo.tree import blob, read, resolve
 from tidegate.rollout.plan_frame import Side
 from tidegate.rollout.routes import Asking, desired_routes
 from tidegate.rollout.state import Desired
@@ -49,10 +49,6 @@ class Clone:
         at = resolve(self.git, commit)
         text = blob(self.git, at, self.prefix + path) if at else None
         return load_config(text, path)[0] if text is not None else None
-
-    def touched(self, commit: str, paths: tuple[str, ...]) -> str:
-        """The newest commit up to `commit` that changed one of these files."""
-        return touched(self.git, commit, (self.prefix + path for path in paths))
 
     def asked(self, route: str, commit: str) -> Desired | str | None:
         """What one route asked for at a commit; its model alone is read."""

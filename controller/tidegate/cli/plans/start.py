@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from tidegate.cli.plans.sides import Clone, Half
 from tidegate.gitrepo.message import REASON, REJECTS, RELEASE, ROUTE
-from tidegate.rollout.intake import is_rejected
 from tidegate.rollout.plan import assumed
 from tidegate.rollout.plan_frame import Basis
 from tidegate.rollout.state import Candidate, Desired, Phase, Rejection, RouteState
@@ -92,7 +91,7 @@ def _from_record(clone: Clone, base: Half, promoted: Mapping[str, str]) -> Start
         rejections = [note for note in notes if note.route == route]
         state = states.get(route) or ("/" not in route and _recorded(route, None, rejections)) or None
         if state is not None:
-            states[route] = _with_trial(clone, state, wish, base)
+            states[route] = _with_trial(state, wish)
     return Start("record", states, unknown)
 
 
@@ -112,18 +111,14 @@ def _recorded(route: str, stable: Release | None, notes: list[Note]) -> RouteSta
     return RouteState(route, stable=stable, promoted=(*first, *rest), rejected=tuple(rejected))
 
 
-def _with_trial(clone: Clone, state: RouteState, wish: Desired, base: Half) -> RouteState:
+def _with_trial(state: RouteState, wish: Desired) -> RouteState:
     """What the base asks for and was neither promoted nor rejected is taken to be on trial; at which step, git knows not."""
     if state.stable is not None and state.stable.digest == wish.release.digest:
         return state
-    asked = wish
-    if state.rejected and base.side.commit is not None:
-        folder = f"models/{wish.release.model}"
-        asked = replace(wish, touched=clone.touched(base.side.commit, (folder,)))
-    if is_rejected(state, asked) or any(r.digest == wish.release.digest for r in state.rejected):
+    if any(rejection.digest == wish.release.digest for rejection in state.rejected):
         return state
     config_only = state.stable is not None and state.stable.workload == wish.release.workload
-    trial = Candidate(wish.release, asked.touched, Phase.PREPARING, 0.0, wish.policy, config_only=config_only)
+    trial = Candidate(wish.release, wish.touched, Phase.PREPARING, 0.0, wish.policy, config_only=config_only)
     return replace(state, candidate=trial)
 
 
