@@ -39,12 +39,18 @@ POOL = 16
 PROBES = 8
 
 
+def steady() -> float:
+    """Seconds since the host started, those in which it slept included; whoever sets its time of day changes nothing."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
 @dataclass(frozen=True, slots=True)
 class Ends:
     """Everything by which a controller touches the world: git, servers, gateway, disk, threads, clock and chance.
 
     `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
-    how much may be in motion.
+    how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
     """
 
     journal: Journal
@@ -59,6 +65,7 @@ class Ends:
     flush: float
     poll: float
     now: Callable[[], float]
+    clock: Callable[[], float]
     sleep: Callable[[float], None]
     rng: random.Random
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
@@ -78,7 +85,7 @@ def assemble(ends: Ends) -> Controller:
         journal=ends.journal,
         source=source,
         needs=Needs(catalog, ends.store, mirror.blob),
-        fleet=Fleet(ends.runtime, ends.workers, now, ends.probe),
+        fleet=Fleet(ends.runtime, ends.workers, ends.clock, ends.probe),
         evidence=evidence,
         steering=Steering(ends.gateway, catalog),
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
@@ -89,6 +96,7 @@ def assemble(ends: Ends) -> Controller:
         poll=ends.poll,
         rollouts=ends.rollouts,
         now=now,
+        clock=ends.clock,
         rng=ends.rng,
     )
 
@@ -105,7 +113,7 @@ class Parts:
         settings.state.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(settings.journal, now=now)
         self.workers = Workers(
-            *thread_pools(POOL), now, rng, lambda: self.hints.give(Hint.WORK), light=light_pool(PROBES)
+            *thread_pools(POOL), steady, rng, lambda: self.hints.give(Hint.WORK), light=light_pool(PROBES)
         )
         self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
         self.gateway = Gateway(declared.gateway, settings.state)
@@ -131,6 +139,7 @@ class Parts:
                 poll=declared.poll,
                 rollouts=declared.rollouts,
                 now=now,
+                clock=steady,
                 sleep=time.sleep,
                 rng=rng,
             )

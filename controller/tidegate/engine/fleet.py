@@ -53,13 +53,16 @@ class Need:
 
 
 class Fleet:
-    """All instances of this controller. Called by the loop alone; its jobs run in the workers."""
+    """All instances of this controller. Called by the loop alone; its jobs run in the workers.
 
-    def __init__(self, runtime: Runtime, workers: Workers, now: Callable[[], float], probe: Probe) -> None:
+    `clock`: seconds that only go forward, from anywhere: pauses and budgets must not depend on the host's time of day.
+    """
+
+    def __init__(self, runtime: Runtime, workers: Workers, clock: Callable[[], float], probe: Probe) -> None:
         self._runtime = runtime
         self._probe = probe
         self._workers = workers
-        self._now = now
+        self._now = clock
         self._instances: dict[str, Instance] = {}
         self._by_digest: dict[str, list[Instance]] = {}
         self._unknown: frozenset[str] = frozenset()
@@ -151,6 +154,12 @@ class Fleet:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
         self._was_ready.update(digests)
 
+    def doubt(self) -> None:
+        """What was seen is old: look again, and ask every server, before anything is decided by it."""
+        self.observed = False
+        for health in self._health.values():
+            health.doubt()
+
     def undecided(self) -> list[str]:
         """Needed instances that run and whose readiness is not known: not answered yet, or badly once by one that was ready."""
         return [
@@ -161,7 +170,7 @@ class Fleet:
 
     def _known(self, instance: Instance) -> bool:
         health = self._health[instance.name]
-        return health.settled if instance.digest in self._was_ready else health.answered
+        return health.answered and (health.settled or instance.digest not in self._was_ready)
 
     def instances(self) -> tuple[Instance, ...]:
         """What was seen at the last look."""
@@ -288,12 +297,14 @@ class Fleet:
     def _look_after(self, instance: Instance, need: Need) -> None:
         now = self._now()
         health = self._health[instance.name]
-        if health.ready and now - instance.started_at > 60.0:
+        crashes = self._crashes.setdefault(instance.name, Crashes())
+        if health.ready and now - health.seen_at > 60.0:
             self._crashes.pop(instance.name, None)
-        asked_since = max(instance.started_at, health.seen_at)  # it may have been ready before this controller began
+        patience = crashes.patience(need.spec.startup_timeout)
         # An answer that is late, because this host is busy, says nothing of when the server was ready.
-        if not health.ever_ready and health.failures and health.asked_at - asked_since > need.spec.startup_timeout:
-            budget = format_duration(need.spec.startup_timeout)
+        if not health.ever_ready and health.failures and health.asked_at - health.seen_at > patience:
+            crashes.overdue += instance.name not in self._stopping
+            budget = format_duration(patience)
             reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"
             self._why[need.digest] = self._failed[need.digest] = reason
             self._stop(instance.name, grace=2.0)  # it starts afresh, for as long as it is needed

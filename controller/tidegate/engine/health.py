@@ -8,6 +8,7 @@ FAST = 0.2
 UNREADY_AFTER = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+MOST_DOUBLINGS = 4
 
 
 @dataclass(slots=True)
@@ -15,7 +16,7 @@ class Health:
     """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones.
 
     `seen_at`: when this controller first saw it; it may have run for long before that. `asked_at`: when the last probe was
-    sent. Both in epoch seconds.
+    sent. All times in seconds of the controller's own clock, which nobody sets.
     """
 
     ref: str
@@ -27,6 +28,10 @@ class Health:
     failures: int = 0
     reason: str = ""
     next_at: float = 0.0
+
+    def doubt(self) -> None:
+        """What was known is old: it has to be asked anew, and at once."""
+        self.answered, self.next_at = False, 0.0
 
     def due(self, now: float) -> bool:
         """True when it is time for the next probe."""
@@ -54,9 +59,13 @@ class Health:
 
 @dataclass(slots=True)
 class Crashes:
-    """How often an instance ended by itself, and when it may start again (seconds, doubling)."""
+    """How often an instance ended by itself, and when it may start again (seconds, doubling).
+
+    `overdue`: how often it was ended since it was not ready in time.
+    """
 
     count: int = 0
+    overdue: int = 0
     not_before: float = 0.0
     last_ref: str = ""
 
@@ -69,3 +78,7 @@ class Crashes:
         pause = 0.0 if self.count == 1 else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.count - 2))
         self.not_before = now + pause
         return True
+
+    def patience(self, budget: float) -> float:
+        """Seconds that the next start may take: a server that is needed and slow, say after a reboot, gets there."""
+        return budget * 2 ** min(self.overdue, MOST_DOUBLINGS)

@@ -63,6 +63,7 @@ class Controller:
         poll: float,
         rollouts: RolloutSettings,
         now: Callable[[], float],
+        clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
         self.journal = journal
@@ -86,10 +87,12 @@ class Controller:
         self._poll = poll
         self._rollouts = rollouts
         self._now = now
+        self._clock = clock
         self._rng = rng
         self._next_fetch = 0.0
         self._next_observe = 0.0
         self._awake_since = now()
+        self._looks_since = self._last_pass = clock()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
@@ -99,6 +102,7 @@ class Controller:
     def tick(self, hints: set[Hint]) -> float:
         """One pass over everything. Returns how many seconds the loop may sleep when no hint wakes it."""
         self.ticks += 1
+        self._notice_absence()
         for done in self.workers.take():
             self._took(done)
         self._look_at_git(hints)
@@ -116,6 +120,15 @@ class Controller:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
 
+    def _notice_absence(self) -> None:
+        """After a sleep (a suspended host, a stopped process) what was known of servers is as old as before a start."""
+        last, self._last_pass = self._last_pass, self._clock()
+        if self._last_pass - last > LONGEST_WAIT:
+            log.info("was away for %.0f s: the servers are asked anew", self._last_pass - last)
+            self._known, self._looks_since, self._awake_since = False, self._last_pass, self._now()
+            self._next_observe = self._next_fetch = 0.0
+            self.fleet.doubt()
+
     def _taken_over(self) -> bool:
         """Whether it is known how ready the servers are that ran before this controller. Until then nothing is moved:
 
@@ -129,7 +142,7 @@ class Controller:
         if not self.fleet.observed:
             return False
         self._reconcile(may_stop=False)
-        self._known = not self.fleet.undecided() or self._now() - self._awake_since > LONGEST_WAIT
+        self._known = not self.fleet.undecided() or self._clock() - self._looks_since > LONGEST_WAIT
         return self._known
 
     def _in_motion(self) -> bool:
@@ -150,7 +163,7 @@ class Controller:
         if outcomes is not None:
             for outcome in outcomes:
                 if outcome.changed_git:
-                    self._unread.append((self._now(), outcome))
+                    self._unread.append((self._clock(), outcome))
                     self._next_fetch = 0.0
                 elif outcome.fulfilled:
                     self._fulfil(outcome)
@@ -168,7 +181,7 @@ class Controller:
         """After a failure sooner than the poll interval, and never later: a person mends a remote at any time."""
         self.workers.hurry(("look",))
         pause = min(self._poll, FIRST_RETRY * 2 ** min(done.attempts, 10))
-        self._next_fetch = self._now() + pause * self._rng.uniform(0.8, 1.2)
+        self._next_fetch = self._clock() + pause * self._rng.uniform(0.8, 1.2)
 
     def _fulfil(self, outcome: Outcome) -> None:
         """The duty is off the route's state."""
@@ -190,7 +203,7 @@ class Controller:
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def _look_at_git(self, hints: set[Hint]) -> None:
-        now = self._now()
+        now = self._clock()
         if Hint.GIT in hints:
             self.workers.forget(("look",))
             self._next_fetch = 0.0
@@ -199,7 +212,7 @@ class Controller:
             self._next_fetch = now + self._poll * self._rng.uniform(0.8, 1.2)
 
     def _look(self, known: frozenset[str]) -> tuple[float, Snapshot, Remembered]:
-        began = self._now()
+        began = self._clock()
         snapshot = self.source.look()
         return began, snapshot, self._remembered or self.source.remembered(known)
 
@@ -227,7 +240,7 @@ class Controller:
         self.snapshot = snapshot
 
     def _look_at_runtime(self, hints: set[Hint]) -> None:
-        now = self._now()
+        now = self._clock()
         if Hint.RUNTIME in hints:
             self._next_observe = 0.0
         if now >= self._next_observe and self.fleet.look():
