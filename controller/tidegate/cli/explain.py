@@ -50,7 +50,7 @@ def explain(
         raise NeedsPerson("there is no such rule", where=rule, fix=fix)
     found = BY_ID[rule]
     if format is CatalogueFormat.TEXT:
-        echo(page(found, width=_width(), bold=_bold()), colours=_colours())
+        echo(page(found, width=_width(), bold=_bold()))
     elif format is CatalogueFormat.JSON:
         echo(json.dumps({"version": 1} | facts(found), indent=2))
     else:
@@ -79,7 +79,7 @@ def rules(
             raise typer.BadParameter(f"'{name}' is not one of {known}", param_hint="'--family'")
     chosen = [rule for rule in RULES if not family or rule.family in family]
     if format is CatalogueFormat.TEXT:
-        echo(catalogue(chosen, width=_width(), bold=_bold()), colours=_colours())
+        echo(catalogue(chosen, width=_width(), bold=_bold()))
     elif format is CatalogueFormat.JSON:
         echo(json.dumps({"version": 1, "rules": [facts(rule) for rule in chosen]}, indent=2))
     else:

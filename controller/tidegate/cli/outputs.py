@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import typer
-
 from tidegate.rules.report import DOCUMENTS, FORMATS, Report, reporter
 from tidegate.spec.errors import NeedsPerson
 
@@ -37,7 +35,7 @@ class Outputs:
                 from tidegate.rules.report.github import shown
 
                 told = replace(report, findings=shown(report.findings))
-            echo(_in_a_log(reporter(name)(told), name), colours=report.colours)
+            echo(_in_a_log(reporter(name)(told), name))
         plain = replace(report, excerpts=False, colours=False)
         for name, path in self.files:
             text = reporter(name)(plain)
@@ -69,10 +67,10 @@ def chosen(formats: str | None, outputs: Sequence[str], environment: Mapping[str
         names = list(dict.fromkeys(_known(name.strip(), "--format") for name in formats.split(",")))
     alone = next((name for name in names if name in DOCUMENTS), None)
     if alone is not None and len(names) > 1:
-        raise typer.BadParameter(
+        raise wrong(
             f"{alone} is one document and stands alone on standard output; for a second format name a file: "
             f"--output {alone}:FILE",
-            param_hint="'--format'",
+            "--format",
         )
     return Outputs(tuple(names), tuple(_output(word) for word in outputs))
 
@@ -81,7 +79,7 @@ def _output(word: str) -> tuple[str, Path]:
     name, colon, path = word.partition(":")
     if colon and name in FORMATS:
         if not path:
-            raise typer.BadParameter(f"'{word}' names no file", param_hint="'--output'")
+            raise wrong(f"'{word}' names no file", "--output")
         return name, Path(path)
     file = Path(word)
     if file.suffix == ".json" and "quality" in file.stem.replace("-", "").lower():
@@ -89,14 +87,14 @@ def _output(word: str) -> tuple[str, Path]:
     suffix = ".sarif.json" if file.name.endswith(".sarif.json") else file.suffix
     if suffix not in _SUFFIXES:
         fix = f"write FORMAT:FILE, as in sarif:{word}; the formats are {', '.join(FORMATS)}"
-        raise typer.BadParameter(f"the name '{word}' does not tell its format: {fix}", param_hint="'--output'")
+        raise wrong(f"the name '{word}' does not tell its format: {fix}", "--output")
     return _SUFFIXES[suffix], file
 
 
 def _known(name: str, option: str) -> str:
     if name not in FORMATS:
         known = ", ".join(f"'{one}'" for one in FORMATS)
-        raise typer.BadParameter(f"'{name}' is not one of {known}", param_hint=f"'{option}'")
+        raise wrong(f"'{name}' is not one of {known}", option)
     return name
 
 
@@ -105,12 +103,27 @@ def _in_a_log(text: str, name: str) -> str:
     return text.replace("##[", "## [") if name == "text" and os.environ.get("GITHUB_ACTIONS") == "true" else text
 
 
-def echo(text: str, *, colours: bool = False, err: bool = False) -> None:
+def echo(text: str, *, err: bool = False) -> None:
     """Print a text, if there is any: as UTF-8, or in a terminal's own encoding with escapes for what it lacks."""
     if text:
         stream = sys.stderr if err else sys.stdout
         encoding = stream.encoding if stream.isatty() and stream.encoding else "utf-8"
-        typer.echo((text + "\n").encode(encoding, "backslashreplace"), nl=False, err=err, color=colours)
+        write_bytes((text + "\n").encode(encoding, "backslashreplace"), err=err)
+
+
+def write_bytes(content: bytes, *, err: bool = False) -> None:
+    """Put these bytes on standard output, or on standard error, as they are."""
+    stream = sys.stderr if err else sys.stdout
+    stream.flush()
+    stream.buffer.write(content)
+    stream.buffer.flush()
+
+
+def wrong(message: str, option: str) -> Exception:
+    """What to raise for an option that makes no sense. The command line's own library is read only for that."""
+    import typer
+
+    return typer.BadParameter(message, param_hint=f"'{option}'")
 
 
 def wants_colours(environment: Mapping[str, str], *, terminal: bool) -> bool:

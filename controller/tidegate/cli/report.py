@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-import tempfile
-import traceback
-from pathlib import Path
 
 from tidegate import __version__
 
 
 def internal_error(error: BaseException) -> int:
     """Write the report, tell where it is, and return exit code 3."""
+    import platform
+    import tempfile
+    import traceback
+    from pathlib import Path
+
     text = "\n".join(
         (
             f"tidegate {__version__}, Python {platform.python_version()}, {platform.platform()}",

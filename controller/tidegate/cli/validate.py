@@ -1,17 +1,11 @@
-"""`tidegate validate`: all rules over a work tree. Neighbours: validation.py runs, outputs.py prints.
-
-Nothing heavy is imported here: this is what a hook runs before every commit.
-"""
+"""`tidegate validate`: the options. Neighbours: validation.py does what they ask, quick.py reads the few that a hook gives."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from tidegate.spec.errors import TidegateError
 
 _FORMATS = "text, json, jsonl, github, sarif, junit or gitlab; text,github for both"
 
@@ -71,36 +65,22 @@ def validate(
              tidegate validate --output report.sarif    text here, SARIF in a file
              tidegate validate --write-baseline         accept what is there, see only what is new
     """
-    from tidegate.cli.outputs import chosen
-    from tidegate.cli.validation import Run
-    from tidegate.rules.report import Report
+    from tidegate.cli.validation import Wanted, carry_out
 
-    outputs = chosen(format, output or [], os.environ)
-    _fit_together(diff=diff, fix=fix or unsafe_fixes, write=write_baseline, named=baseline is not None, off=no_baseline)
-    try:
-        run = Run(paths or (), base, baseline, cache=cache, use_baseline=not (no_baseline or write_baseline))
-        if diff:
-            raise typer.Exit(run.show(unsafe=unsafe_fixes))
-        if fix or unsafe_fixes:
-            run.mend(unsafe=unsafe_fixes)
-        if write_baseline:
-            run.write_baseline()
-        report = run.report(places=outputs.for_machines)
-    except TidegateError as error:
-        outputs.write(Report([], 0, failure=error))
-        raise
-    outputs.write(report)
-    if outputs.for_people:
-        typer.echo("\n".join([*run.notes, report.summary]), err=True)
-    if report.errors:
-        raise typer.Exit(1)
-
-
-def _fit_together(*, diff: bool, fix: bool, write: bool, named: bool, off: bool) -> None:
-    """Raises typer.BadParameter for options that contradict each other."""
-    if off and (named or write):
-        raise typer.BadParameter("goes with neither --baseline nor --write-baseline", param_hint="'--no-baseline'")
-    if write and (diff or fix):
-        raise typer.BadParameter(
-            "comes after the fixes: run the two one after the other", param_hint="'--write-baseline'"
+    code = carry_out(
+        Wanted(
+            paths=tuple(paths or ()),
+            base=base,
+            format=format,
+            output=tuple(output or ()),
+            fix=fix,
+            unsafe_fixes=unsafe_fixes,
+            diff=diff,
+            baseline=baseline,
+            no_baseline=no_baseline,
+            write_baseline=write_baseline,
+            cache=cache,
         )
+    )
+    if code:
+        raise typer.Exit(code)

@@ -8,16 +8,68 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import typer
 
 from tidegate.cli.check.judge import Judged, judge
 from tidegate.cli.known import Known, sift, write
-from tidegate.cli.outputs import echo, wants_colours
+from tidegate.cli.outputs import chosen, echo, wants_colours, write_bytes, wrong
 from tidegate.cli.roots import Roots
 from tidegate.rules.report import Report
 from tidegate.rules.report.model import count, printable
+from tidegate.spec.errors import TidegateError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of `tidegate validate`, as its help explains them."""
+
+    paths: tuple[Path, ...] = ()
+    base: str | None = None
+    format: str | None = None
+    output: tuple[str, ...] = ()
+    fix: bool = False
+    unsafe_fixes: bool = False
+    diff: bool = False
+    baseline: Path | None = None
+    no_baseline: bool = False
+    write_baseline: bool = False
+    cache: bool = True
+
+
+def carry_out(wanted: Wanted) -> int:
+    """Do what the options ask, print it, and return the exit code: 1 for errors, or with `diff` for a difference.
+
+    Raises typer.BadParameter for options that make no sense, NeedsPerson for what keeps it from judging or writing.
+    """
+    outputs = chosen(wanted.format, wanted.output, os.environ)
+    _fit_together(wanted)
+    try:
+        baseline = not (wanted.no_baseline or wanted.write_baseline)
+        run = Run(wanted.paths, wanted.base, wanted.baseline, cache=wanted.cache, use_baseline=baseline)
+        if wanted.diff:
+            return run.show(unsafe=wanted.unsafe_fixes)
+        if wanted.fix or wanted.unsafe_fixes:
+            run.mend(unsafe=wanted.unsafe_fixes)
+        if wanted.write_baseline:
+            run.write_baseline()
+        report = run.report(places=outputs.for_machines)
+    except TidegateError as error:
+        outputs.write(Report([], 0, failure=error))
+        raise
+    outputs.write(report)
+    if outputs.for_people:
+        echo("\n".join([*run.notes, report.summary]), err=True)
+    return int(bool(report.errors))
+
+
+def _fit_together(wanted: Wanted) -> None:
+    """Raises typer.BadParameter for options that contradict each other."""
+    off, written = wanted.no_baseline, wanted.write_baseline
+    if off and (wanted.baseline is not None or written):
+        raise wrong("goes with neither --baseline nor --write-baseline", "--no-baseline")
+    if written and (wanted.diff or wanted.fix or wanted.unsafe_fixes):
+        raise wrong("comes after the fixes: run the two one after the other", "--write-baseline")
 
 
 class Run:
@@ -70,7 +122,7 @@ class Run:
         self._in_the_work_tree()
         done = mends(self.known.findings, self.roots, self.base, unsafe=unsafe)
         colours = wants_colours(os.environ, terminal=sys.stdout.isatty())
-        typer.echo(difference(done.edits, colours=colours), nl=False, color=colours)
+        write_bytes(difference(done.edits, colours=colours))
         told = f"{count(len(done.fixed), 'finding')} in {count(len(done.edits), 'file')} would be fixed"
         echo("\n".join([*done.refusals, told]), err=True)
         return int(bool(done.edits))

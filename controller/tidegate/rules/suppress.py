@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from tidegate.rules.finding import Finding
+from tidegate.spec.layout import MAX_BYTES
 
 RULE_ID: Final = "suppression"
 BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -81,8 +82,6 @@ def excuses(text: bytes) -> tuple[Excuse, ...]:
     """The comments for Tidegate in one file; none in a file that is not UTF-8 or too large."""
     if b"tidegate:" not in text:
         return ()
-    from tidegate.spec.source import MAX_BYTES
-
     if len(text) > MAX_BYTES:
         return ()
     try:

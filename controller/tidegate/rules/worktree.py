@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tidegate.spec.errors import NeedsPerson
-from tidegate.spec.layout import wanted
+from tidegate.spec.layout import MAX_BYTES, wanted
 
 
 def is_root(folder: Path) -> bool:
@@ -39,9 +39,6 @@ def read_files(root: Path) -> dict[str, bytes]:
 
     Raises NeedsPerson for a file that cannot be read, and when there is none at all.
     """
-    # It brings the YAML library along, which whoever only looks for a root need not have.
-    from tidegate.spec.source import MAX_BYTES
-
     files: dict[str, bytes] = {}
     for path in _candidates(root):
         name = path.relative_to(root).as_posix()

@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
+
+MAX_BYTES: Final = 1024 * 1024
+"""The largest file that is read. It stands here and not with the parser, for whoever only wants to know it."""
 
 _NAME = r"[^/]+"
 _PLACES = tuple(

@@ -23,6 +23,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from tidegate.spec.layout import MAX_BYTES as MAX_BYTES
 from tidegate.spec.syntax import explain, position
 
 try:
@@ -32,7 +33,6 @@ except ImportError:  # PyYAML without libyaml: ten times slower, the same events
 
 Parser: Final[Any] = _Parser
 """Gives a text's events one by one (`get_event`), with marks that count characters. libyaml's where it is there."""
-MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 64
 IDENTIFIERS: Final = frozenset({"version", "sha256", "set_sha256", "commit", "image", "config", "digest"})
 """Fields that name one fixed thing: an unquoted number there is nearly always an identifier that YAML would change."""

@@ -159,6 +159,9 @@ class _Sources(Mapping[str, bytes]):
             self._read[shown] = view.tree.read([path])[path]
         return self._read[shown]
 
+    def __contains__(self, shown: object) -> bool:
+        return shown in self._places
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from tidegate.cli.check.entry import Entry, blob_id, counts, is_file, is_yaml
 from tidegate.gitrepo.git import LOCAL_TIMEOUT, sort
 from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.spec.layout import MAX_BYTES
 
 _BELOW = ("policies", "models")
 _PLACES = (":(glob)*.yaml", ":(glob)*.yml", *_BELOW)
@@ -108,8 +109,6 @@ def read_file(root: Path, path: str) -> bytes | None:
 
     Raises NeedsPerson when it cannot be read.
     """
-    from tidegate.spec.source import MAX_BYTES
-
     whole = os.path.join(root, path)  # noqa: PTH118 ten thousand of them
     try:
         number = os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
