@@ -291,7 +291,7 @@ def test_an_empty_base_is_a_mistake_and_not_no_base(repo: Repo) -> None:
 
 def test_the_configuration_may_lie_below_the_top(tmp_path: Path) -> None:
     repo = Repo.init(tmp_path / "all", "ops/config of ours")
-    others = "../../models/digits/versions/1.0.0.yaml"
+    others = "../../models/digits/versions/0.9.0.yaml"
     repo.commit("Elsewhere", {others: "other: yes\n"})
     repo.git("checkout", "-q", "-b", "change")
     repo.commit("None of ours", {others: None})
