@@ -45,3 +45,31 @@ def test_a_rebuilt_host_never_takes_what_git_asks_for_in_place_of_a_promotion_it
     lost = Remembered(lost={"digits": "its last promoted commit cannot be followed"})
     assert routes.begin(asks(digits=wish("4.0.0"), digits_archive=wish("2.0.0")), lost) == []
     assert routes.states == {}
+
+
+def test_a_route_is_gone_when_its_model_is_asked_for_nothing_and_others_are():
+    routes = Routes(
+        {name: RouteState(name, stable=release("1.0.0")) for name in ("digits", "digits/archive", "letters")}
+    )
+    assert routes.gone(asks(letters=wish("1.0.0"))) == {"digits", "digits/archive"}
+    assert routes.gone(asks(letters=wish("1.0.0"), digits=wish("1.0.0"))) == frozenset()
+
+
+def test_an_empty_or_unreadable_repository_says_nothing_about_anybody():
+    routes = Routes({"digits": RouteState("digits", stable=release("1.0.0"))})
+    assert routes.gone(asks()) == frozenset()
+    assert (
+        routes.gone(Snapshot(commit=COMMIT, desired={"letters": "letters/deployment.yaml:1:1: broken"})) == frozenset()
+    )
+    assert routes.gone(Snapshot(commit=COMMIT, desired={"digits": "broken", "letters": wish("1.0.0")})) == frozenset()
+
+
+def test_a_feature_that_goes_home_leaves_its_model_the_debt_of_its_ref_until_it_is_back():
+    both = release("3.0.0")
+    states = {name: RouteState(name, stable=both, promoted=(both,)) for name in ("digits", "digits/archive")}
+    routes = Routes(states)
+    assert routes.end(asks(digits=wish("3.0.0"))) == ["digits/archive"]
+    [duty] = routes.states["digits"].duties
+    assert (duty.kind, duty.route, duty.commit) == ("forget", "digits/archive", COMMIT)
+    assert routes.begin(asks(digits=wish("3.0.0"), digits_archive=wish("2.0.0")), Remembered()) == ["digits/archive"]
+    assert routes.states["digits"].duties == ()
