@@ -81,4 +81,4 @@ class Crashes:
 
     def patience(self, budget: float) -> float:
         """Seconds that the next start may take: a server that is needed and slow, say after a reboot, gets there."""
-        return budget * 2 ** min(self.overdue, MOST_DOUBLINGS)
+        return float(budget * 2 ** min(self.overdue, MOST_DOUBLINGS))
