@@ -14,7 +14,7 @@ CASES = yaml.safe_load((HERE / "cases.yaml").read_text())
 
 
 @cache
-def tests_in(file: str) -> frozenset[str]:
+def defined_in(file: str) -> frozenset[str]:
     """The tests that a file defines."""
     tree = ast.parse((HERE.parent / file).read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
@@ -29,7 +29,7 @@ def test_what_shows_a_case_exists(case: dict[str, list[str]]) -> None:
         assert (HERE / "scenarios" / f"{name}.yaml").is_file(), name
     for name in case.get("tests", []):
         file, _, test = name.partition("::")
-        assert test in tests_in(file), name
+        assert test in defined_in(file), name
 
 
 def test_every_scenario_shows_a_case() -> None:
