@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 import tidegate.rules
 from tidegate.cli import comment
-from tidegate.cli.main import app
+from tidegate.cli.plan import plan
 from tidegate.gitrepo.git import clean_environment
 from tidegate.gitrepo.message import rejection
 from tidegate.gitrepo.record import Note
@@ -51,6 +52,8 @@ roles:
   release: {paths: ["models/*/deployment.yaml", "policies/*.yaml"], owners: [vision-platform, support-platform]}
   models: {paths: ["models/*/versions/*.yaml", "models/*/model.yaml"], owners: [vision-platform, support-platform]}
 """
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(plan)
 
 
 class Repo:
@@ -117,7 +120,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 
 def run(*words: str, columns: int = 100) -> Result:
-    return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, ["plan", *words])
+    return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, list(words))
 
 
 def facts(*words: str, code: int = 0) -> dict[str, Any]:
@@ -166,7 +169,7 @@ def test_a_new_version_reads_from_the_change_to_the_reviewers(repo: Repo) -> Non
         "  sees                                     in canary   by the end",
         "             error_rate max_ratio 2        1% to 2.9%  1% to 2.4%",
         "             latency_p95_ms max_ratio 1.2  +30%        +24%",
-        "  promotion  error_rate, margin: 4: excluded after about 469 healthy candidate",
+        "  promotion  error_rate, margin: 4: excluded after about 657 healthy candidate",
         "               requests",
         "  risk       1Gi more memory while both releases run, until the standby ends",
         "               after 3d",

@@ -391,7 +391,7 @@ def test_the_text_reads_from_the_change_to_its_risks() -> None:
         "  sees                               after 500 requests",
         "             error_rate max_ratio 1  1% to 3.3%",
         "             error_rate max_ratio 9  1% to 16%",
-        "  promotion  error_rate, margin: 3: excluded after about 818 healthy candidate requests",
+        "  promotion  error_rate, margin: 3: excluded after about 1,146 healthy candidate requests",
     ]
 
 

@@ -74,10 +74,10 @@ def test_a_limit_that_no_rate_can_pass_is_never_broken() -> None:
 @pytest.mark.parametrize(
     ("fields", "baseline", "low", "high"),
     [
-        ({"metric": "error_rate", "max": 0.02, "margin": 0.05}, 0.0, 100, 140),
-        ({"metric": "error_rate", "max": 0.02, "margin": 0.05}, 0.01, 200, 400),
-        ({"metric": "error_rate", "max_ratio": 1.5, "margin": 3.0}, 0.0, 6_000, 7_000),
-        ({"metric": "error_rate", "max_ratio": 1.5, "margin": 3.0}, 0.01, 700, 1_500),
+        ({"metric": "error_rate", "max": 0.02, "margin": 0.05}, 0.0, 150, 250),
+        ({"metric": "error_rate", "max": 0.02, "margin": 0.05}, 0.01, 300, 450),
+        ({"metric": "error_rate", "max_ratio": 1.5, "margin": 3.0}, 0.0, 6_500, 10_000),
+        ({"metric": "error_rate", "max_ratio": 1.5, "margin": 3.0}, 0.01, 900, 1_600),
         ({"metric": "latency_p95_ms", "max_ratio": 1.2, "margin": 1.5}, 100.0, 100, 1_000),
         ({"metric": "latency_p95_ms", "max": 300, "margin": 400}, 100.0, 50, 1_000),
         ({"metric": "q", "max_drop": 0.02, "margin": 0.1, "source": "feedback"}, 0.9, 50, 1_000),

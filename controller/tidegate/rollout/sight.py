@@ -21,8 +21,9 @@ from tidegate.spec.samples import (
     detectable,
     information,
     low_is_bad,
-    nats_needed,
     promotion_information,
+    promotion_nats,
+    promotion_samples,
 )
 
 Exposure = tuple[float, float]
@@ -82,7 +83,7 @@ def sights(policy: PolicyFields, steps: Sequence[Step], seen: Sequence[Sequence[
                 detectable(guardrail, baseline, alpha, whole) if whole else None,
                 plain,
                 decisions(information(guardrail, baseline, plain, share), alpha) if share is not None else None,
-                decisions(promotion_information(guardrail, typical(guardrail), share or 1.0), 1 - policy.confidence),
+                promotion_samples(guardrail, typical(guardrail), 1 - policy.confidence, share or 1.0),
             )
         )
     return tuple(found)
@@ -115,7 +116,7 @@ def typical(guardrail: Guardrail) -> float:
 
 def promotion_wait(policy: PolicyFields, walk: Sequence[Pace]) -> float:
     """Seconds after the last step until a healthy release has excluded every margin; infinite when it never does."""
-    needed = nats_needed(1 - policy.confidence)
+    needed = promotion_nats(1 - policy.confidence)
     wait = 0.0
     for guardrail in policy.guardrails:
         if guardrail.margin is None or unsupported(guardrail):

@@ -172,12 +172,19 @@ def promotion_information(guardrail: Guardrail, baseline: float, share: float) -
     return max(between, bernoulli_kl(baseline, NEGLIGIBLE) if baseline < NEGLIGIBLE else 0.0)
 
 
+def promotion_nats(alpha: float) -> float:
+    """Information at which a margin is excluded at the median: more than for a breach, since the guard against bursts
+    counts half at first. Measured against the analysis: 1.2 to 1.8 times as much (docs/design/plan.md)."""
+    return 1.4 * nats_needed(alpha)
+
+
 def promotion_samples(guardrail: Guardrail, baseline: float, alpha: float, share: float) -> int | None:
     """Candidate requests after which a candidate as good as stable has excluded the margin, at the median.
 
     None: there is no margin, or it can never be excluded by one that is merely as good.
     """
-    return decisions(promotion_information(guardrail, baseline, share), alpha)
+    pace = promotion_information(guardrail, baseline, share)
+    return math.ceil(promotion_nats(alpha) / pace) if pace > 1e-12 else None
 
 
 def _stretch(guardrail: Guardrail, limit: float, baseline: float) -> float:
