@@ -70,6 +70,11 @@ def _lines(route: dict[str, Any]) -> list[Text]:
         if why and not candidate["hold"]:
             line.append(f"; not ready yet: {why}", style="yellow")
         lines.append(line)
+    watch = route.get("watch")
+    if watch and watch["verdict"]:
+        failed = watch["verdict"]["result"] == "fail"
+        text = f"watched for {_roughly(watch['for'])} more: {watch['verdict']['sentence']}"
+        lines.append(Text(text, style="red" if failed else "dim"))
     if route["degraded"]:
         lines.append(Text(f"degraded: {route['degraded']}", style="red"))
     lines += [

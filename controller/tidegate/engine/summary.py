@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.analysis.model import Verdict
-from tidegate.rollout.state import Candidate, RouteState, Standby
+from tidegate.rollout.capacity import seats
+from tidegate.rollout.state import Candidate, RouteState, Standby, Watch
 from tidegate.rollout.steps import path, present
 from tidegate.rollout.traffic import Traffic
 from tidegate.spec.release import Release
@@ -75,10 +76,26 @@ def candidate_doc(candidate: Candidate | None, now: float) -> dict[str, Any] | N
         "for": step.duration if step else None,
         "requests": candidate.step_requests,
         "min_requests": step.min_requests if step else None,
+        "agreement": candidate.agreed / candidate.step_requests
+        if step and step.shadow and candidate.step_requests
+        else None,
+        "replicas": seats(candidate.replicas, candidate.room),
         "hold": candidate.hold.value if candidate.hold else None,
         "hold_reason": candidate.hold_reason or None,
         "held_for": round(now - candidate.hold_since, 1) if candidate.hold else None,
         "verdict": verdict_doc(candidate.verdict),
+    }
+
+
+def watch_doc(watch: Watch | None, now: float) -> dict[str, Any] | None:
+    """The stable release under its `watch` guardrails: for how many more seconds, and the verdict so far."""
+    if watch is None:
+        return None
+    return {
+        "release": watch.release.id,
+        "back_to": watch.good.id if watch.good is not None else None,
+        "for": round(max(0.0, watch.until - now), 1),
+        "verdict": verdict_doc(watch.verdict),
     }
 
 
@@ -105,6 +122,8 @@ def route_doc(
         "stable": release_doc(state.stable),
         "candidate": candidate_doc(state.candidate, now),
         "standby": [standby_doc(standby, now) for standby in state.standby],
+        "watch": watch_doc(state.watch, now),
+        "absent_since": state.absent_since,
         "weights": traffic.weights,
         "segments": {
             name: {arm.release.id: arm.segments[name] / 1e4 for arm in traffic.arms if arm.segments.get(name)}
