@@ -10,18 +10,19 @@ from tidegate.rules.report.model import Report, printable
 
 
 def as_json(report: Report) -> str:
-    """`{"version": 1, "findings": [...], "files": N, "silenced": [...]}`, also when there are no findings.
+    """`{"version": 1, "findings": [...], "files": N}`, also when there are no findings.
 
-    Where nothing could be judged `error` says why.
+    `silenced` is there when something was; where nothing could be judged `error` says why.
     """
     document: dict[str, Any] = {
         "version": 1,
-        "findings": [plain(finding, report) for finding in report.findings],
+        "findings": [plain(finding) for finding in report.findings],
         "files": report.files,
-        "silenced": [
-            plain(one.finding, report) | {"by": one.by, "reason": sound(one.reason)} for one in report.silenced
-        ],
     }
+    if report.silenced:
+        document["silenced"] = [
+            plain(one.finding) | {"by": one.by, "reason": sound(one.reason)} for one in report.silenced
+        ]
     if report.failure is not None:
         failure = report.failure
         told = {"message": failure.message, "where": failure.where, "fix": failure.fix}
@@ -31,11 +32,11 @@ def as_json(report: Report) -> str:
 
 def as_jsonl(report: Report) -> str:
     """One finding a line, with the same fields as in the JSON document."""
-    return "\n".join(json.dumps(plain(finding, report), ensure_ascii=False) for finding in report.findings)
+    return "\n".join(json.dumps(plain(finding), ensure_ascii=False) for finding in report.findings)
 
 
-def plain(finding: Finding, report: Report) -> dict[str, Any]:
-    """One finding as JSON. `fixable`: `safe`, `unsafe` or null. Bytes of a path that are no UTF-8 are escaped."""
+def plain(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON. Bytes of a path that are no UTF-8 are escaped."""
     return {
         "rule": finding.rule,
         "severity": finding.severity,
@@ -44,7 +45,6 @@ def plain(finding: Finding, report: Report) -> dict[str, Any]:
         "column": finding.column,
         "message": sound(finding.message),
         "fix": sound(finding.fix),
-        "fixable": report.fixable(finding),
     }
 
 
