@@ -150,6 +150,10 @@ def test_a_model_that_leaves_git_goes_on_serving() -> None:
         (Way.KEPT, ("no longer in git: what serves goes on serving, nothing is stopped",))
     ]
     assert "nothing is stopped" in as_text(whole)
+    retiring = plan(assumed({"digits": wish("1.0.0", policy={"retire": {"after": "14d"}})}), {})
+    assert retiring.routes[0].notes == (
+        "no longer in git: what serves goes on serving for 14d, then its policy's retire lets it go",
+    )
 
 
 def test_a_feature_whose_override_goes_walks_home_to_its_model() -> None:

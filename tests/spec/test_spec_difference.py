@@ -82,6 +82,7 @@ def traffic(**fields: Any) -> Traffic:
         ({"segments": ["internal"], "for": "60s"}, 60, 2),
         ({"segments": ["internal"], "weight": "50%", "for": "60s"}, 60, 6),
         ({"weight": "0%", "for": "60s"}, float("inf"), 0),
+        ({"shadow": "10%", "min_requests": 100}, 100, 1),
     ],
 )
 def test_a_step_takes_its_time_or_until_its_requests_have_come(
@@ -95,7 +96,7 @@ def test_a_step_takes_its_time_or_until_its_requests_have_come(
 
 def test_what_is_not_declared_is_not_reckoned() -> None:
     steps = [step(segments=["internal"]), step(shadow="10%"), step(weight="50%")]
-    assert [pace is None for pace in paces(steps, traffic()) or []] == [True, True, False]
+    assert [pace is None for pace in paces(steps, traffic()) or []] == [True, False, False]
     assert paces(steps, traffic(), "archive") is None
     found = paces(steps[2:], traffic(features={"archive": "10%"}), "archive")
     assert found is not None and found[0] is not None and found[0].rate == pytest.approx(0.5)

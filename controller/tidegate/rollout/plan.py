@@ -22,6 +22,7 @@ from tidegate.spec.model import Traffic
 from tidegate.spec.pace import Pace, paces
 from tidegate.spec.policy import PolicyFields, Step
 from tidegate.spec.release import Release, split_route
+from tidegate.spec.units import format_duration
 
 
 class Way(StrEnum):
@@ -137,11 +138,12 @@ class Plan:
 
 def assumed(desired: Mapping[str, Desired | str]) -> dict[str, RouteState]:
     """The states of a world that serves just what a commit asks for: a plan's start without a controller to ask."""
-    return {
-        route: RouteState(route, stable=wish.release, promoted=(wish.release,))
-        for route, wish in desired.items()
-        if isinstance(wish, Desired)
-    }
+    states = {}
+    for route, wish in desired.items():
+        if isinstance(wish, Desired):
+            retire = wish.policy.retire.after if wish.policy.retire is not None else None
+            states[route] = RouteState(route, stable=wish.release, promoted=(wish.release,), retire_after=retire)
+    return states
 
 
 def plan(
@@ -221,6 +223,9 @@ class _Planner:
         if state.stable is None:
             return RoutePlan(self.route, Way.KEPT)
         note = "no longer in git: what serves goes on serving, nothing is stopped"
+        if state.retire_after is not None:
+            left = format_duration(state.retire_after)
+            note = f"no longer in git: what serves goes on serving for {left}, then its policy's retire lets it go"
         model, feature = split_route(self.route)
         if feature is not None and isinstance(self.desired.get(model), str):
             note = f"{model} cannot be followed: what serves goes on serving"

@@ -16,16 +16,18 @@ from tidegate.spec.policy import Step
 class Pace:
     """One step at a traffic. `parts`: (the candidate's share, its requests a second) of each part of the traffic.
 
-    `rate`: candidate requests a second, of all parts. `seconds`: how long the step takes, at least its `for`.
+    `mirrored`: copies a second in a shadow step; they end the step, and tell the guardrails nothing.
+    `seconds`: how long the step takes, at least its `for`.
     """
 
     step: Step
     parts: tuple[tuple[float, float], ...]
+    mirrored: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Candidate requests a second."""
-        return sum(rate for _, rate in self.parts)
+        """Candidate requests a second, copies too."""
+        return sum(rate for _, rate in self.parts) + self.mirrored
 
     @property
     def seconds(self) -> float:
@@ -44,7 +46,7 @@ class Pace:
 
 
 def paces(steps: Iterable[Step], traffic: Traffic, feature: str | None = None) -> list[Pace | None] | None:
-    """Each step at this traffic; None for one that names a segment of undeclared share, or that mirrors.
+    """Each step at this traffic; None for one that names a segment of undeclared share.
 
     None altogether where the route's own traffic is not declared. The shares of segments hold for every route.
     """
@@ -59,7 +61,9 @@ def shares(step: Step) -> tuple[float, float]:
 
 
 def _pace(step: Step, rate: float, traffic: Traffic) -> Pace | None:
-    if step.shadow is not None or any(segment not in traffic.segments for segment in step.segments):
+    if step.shadow is not None:
+        return Pace(step, (), rate * step.shadow)
+    if any(segment not in traffic.segments for segment in step.segments):
         return None
     theirs, rest = shares(step)
     inside = min(sum(traffic.segments[segment] for segment in step.segments), 1.0)
