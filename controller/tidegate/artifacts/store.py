@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,14 +90,22 @@ class Store:
                     bad.append(folder.name)
         return bad
 
-    def collect(self, keep: Collection[str]) -> list[Removed]:
+    def mark(self, digests: Collection[str]) -> None:
+        """Somebody needs these now: `collect` with `unused_for` counts from here."""
+        for folder in self._folders():
+            if folder.name in digests:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(folder)
+
+    def collect(self, keep: Collection[str], *, unused_for: float = 0.0) -> list[Removed]:
         """Remove every artifact whose digest is not in `keep`, and what a crash left half-fetched.
 
-        One that is being fetched at this moment stays. A container with a removed file mounted keeps it until it ends.
+        `unused_for`: only what was neither fetched nor marked in the last so many seconds. One that is being fetched at
+        this moment stays. A container with a removed file mounted keeps it until it ends.
         """
         removed = []
         for folder in self._folders():
-            if folder.name not in keep:
+            if folder.name not in keep and not _lately(folder, unused_for):
                 with contextlib.suppress(BusyError), locked(self._locks / folder.name, wait=False, remove=True):
                     size = sum(path.stat().st_size for path in _files(folder))
                     (folder / STAMP).unlink(missing_ok=True)
@@ -172,6 +181,11 @@ def _check(intake: Intake, uri: str, sha256: str, size: int | None) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+
+
+def _lately(folder: Path, seconds: float) -> bool:
+    """Whether a folder was written or marked in the last so many seconds."""
+    return seconds > 0 and time.time() - folder.stat().st_mtime < seconds
 
 
 def _marks(path: Path) -> list[int]:

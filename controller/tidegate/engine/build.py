@@ -18,6 +18,7 @@ from tidegate.engine.fleet import Fleet, Probe
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.loop import Controller
 from tidegate.engine.needs import Needs
+from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
 from tidegate.engine.source import Source
@@ -93,6 +94,7 @@ def assemble(ends: Ends) -> Controller:
         workers=ends.workers,
         hints=ends.hints,
         routes=Routes(states),
+        retention=Retention(catalog, ends.store),
         poll=ends.poll,
         rollouts=ends.rollouts,
         now=now,

@@ -16,6 +16,7 @@ from tidegate.engine.fleet import Fleet, Need
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.journaling import Journaling
 from tidegate.engine.needs import Needs
+from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot, Source
 from tidegate.engine.steering import Steering
@@ -60,6 +61,7 @@ class Controller:
         workers: Workers,
         hints: Hints,
         routes: Routes,
+        retention: Retention,
         poll: float,
         rollouts: RolloutSettings,
         now: Callable[[], float],
@@ -77,6 +79,7 @@ class Controller:
         self.workers = workers
         self.hints = hints
         self.routes = routes
+        self._retention = retention
         self.snapshot = Snapshot()
         self.problems: dict[str, TidegateError] = {}
         self.readiness: Mapping[str, Readiness] = {}
@@ -116,6 +119,8 @@ class Controller:
         self._reconcile(may_stop=durable and self.steering.settled)
         if durable:
             self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
+            if self.snapshot.commit is not None and self._retention.due(self._clock()):
+                self._retention.submit(self.routes.states, self.routes.wishes(self.snapshot), self.workers)
         if more:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
@@ -158,6 +163,8 @@ class Controller:
                 case ("observe",):
                     self._note("runtime", done.error)
                     self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
+            return
+        if self._retention.took(done):
             return
         outcomes = self.duties.took(done)
         if outcomes is not None:
