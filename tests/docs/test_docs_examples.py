@@ -104,7 +104,7 @@ def test_the_action_names_what_it_runs_by_full_commit_and_takes_inputs_as_variab
     assert [step["uses"] for step in steps if "uses" in step and not _PINNED.match(step["uses"])] == []
     assert all(step["shell"] == "bash" and "${{" not in step["run"] for step in steps if "run" in step)
     typed = [line for step in steps for line in re.findall(r'tidegate" ([a-z]+ .*)', step.get("run", ""))]
-    assert [line.split()[0] for line in typed] == ["validate", "plan"]
+    assert [line.split()[0] for line in typed] == ["validate", "plan", "comment"]
     for line in typed:
         for option in re.findall(r"--[a-z]+", line):
             assert option in help_of(line.split()[0])

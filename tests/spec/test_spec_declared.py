@@ -45,7 +45,7 @@ def test_a_whole_repository_loads_with_everything_in_its_place() -> None:
     assert set(declared.models) == {"assistant", "digits"}
     digits = declared.models["digits"]
     assert digits.model is not None and digits.model.value.owners == ("vision-platform",)
-    assert set(digits.versions) == {"1.0.0", "2.0.0"}
+    assert set(digits.versions) == {"1.0.0", "1.1.0", "2.0.0"}
     assert digits.versions["2.0.0"].value.runtime is not None
     assert digits.versions["2.0.0"].source.at(("artifact", "sha256")) == (9, 11)
     assert set(digits.configs) == {"default"}
@@ -71,7 +71,7 @@ def test_one_broken_file_leaves_only_its_own_place_empty() -> None:
     files = edited(VERSION, "artifact:", "artifact: [") | {POLICY: b"kind: ]"}
     declared = load(files)
     digits = declared.models["digits"]
-    assert set(digits.versions) == {"1.0.0"}
+    assert set(digits.versions) == {"1.0.0", "1.1.0"}
     assert digits.model is not None and digits.deployment is not None
     assert [p.path for p in digits.problems] == [VERSION]
     assert declared.models["assistant"].problems == ()
@@ -82,7 +82,7 @@ def test_one_broken_file_leaves_only_its_own_place_empty() -> None:
 def test_a_broken_model_file_leaves_its_versions() -> None:
     digits = load(edited("models/digits/model.yaml", "protocol: open-inference", "protocol: grpc")).models["digits"]
     assert digits.model is None
-    assert set(digits.versions) == {"1.0.0", "2.0.0"}
+    assert set(digits.versions) == {"1.0.0", "1.1.0", "2.0.0"}
 
 
 def test_the_deployment_of_the_environment_is_the_one_that_counts() -> None:
