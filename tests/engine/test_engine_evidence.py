@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.engine.evidence import METER_KEPT, Evidence
 from tidegate.gateway.record import RecordReader
-from tidegate.rollout.state import Candidate, Phase, Readiness, RouteState, Standby
+from tidegate.rollout.state import Candidate, Phase, Readiness, RouteState, Standby, Watch
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.policy import PolicyFields
 from tidegate.spec.release import Release
@@ -135,3 +135,52 @@ def test_meters_of_releases_that_answer_no_more_are_forgotten(scene):
     assert set(evidence.meters("digits")) == {NEW.id}
     evidence.forget("digits")
     assert evidence.meters("digits") == {}
+
+
+def test_a_clock_that_is_set_back_costs_no_window(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    assert scene.shares(evidence) == [None]
+    scene.time -= 3600.0
+    evidence.shift(-3600.0)
+    assert len(scene.shares(evidence)) == 3
+    assert evidence.lost()["late"] == 0
+
+
+def test_without_the_shift_the_windows_would_stay_open_for_an_hour(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.shares(evidence)
+    scene.time -= 3600.0
+    assert scene.shares(evidence, 60.0) == []
+
+
+def test_a_watched_release_has_windows_of_its_own_over_a_restart_and_nobody_beside_it(scene: Scene) -> None:
+    watch = Watch(OLD, "c" * 40, POLICY, START, START + 1e6, good=SPARE)
+    scene.state = RouteState("digits", stable=OLD, watch=watch)
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.write(OLD, 5)
+    scene.write(NEW, 3)
+    evidence.read()
+    evidence = scene.open(evidence.to_doc())
+    scene.write(OLD, 2)
+    scene.time += 5
+    evidence.read()
+    [batch] = evidence.closed("digits")
+    assert (batch.candidate.requests, batch.stable.requests, batch.share) == (7, 0, None)
+
+
+def test_the_next_trial_takes_the_place_of_a_watch(scene: Scene) -> None:
+    watch = Watch(OLD, "c" * 40, POLICY, START, START + 1e6)
+    trial = scene.state
+    scene.state = RouteState("digits", stable=OLD, watch=watch)
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.state = RouteState("digits", stable=OLD, candidate=trial.candidate, watch=watch)
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.write(NEW, 4)
+    scene.time += 5
+    evidence.read()
+    [batch] = evidence.closed("digits")
+    assert (batch.candidate.requests, batch.stable.requests) == (4, 0)

@@ -124,6 +124,16 @@ class Evidence:
             self._declared[state.route] = declared
             batcher.cut(self._now(), share=declared[None], shares=_of_segments(declared))
 
+    def shift(self, by: float) -> None:
+        """The wall clock was set back (`by` negative, seconds): the windows move along, and so do the requests to come."""
+        for route, batcher in list(self._batchers.items()):
+            doc = batcher.to_doc()
+            for name in ("warm_up_until", "closed_until"):
+                doc[name] += by
+            doc["eras"] = [[origin + by, shares] for origin, shares in doc["eras"]]
+            doc["windows"] = [[start + by, end + by, *rest] for start, end, *rest in doc["windows"]]
+            self._batchers[route] = Batcher.from_doc(doc, batcher.arm_of)
+
     def closed(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that are over."""
         batcher = self._batchers.get(route)

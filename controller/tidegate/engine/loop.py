@@ -25,6 +25,7 @@ from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.rollout.machine import advance, fulfilled
 from tidegate.rollout.queue import Turns
+from tidegate.rollout.shift import shifted
 from tidegate.rollout.state import Readiness, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.controller import RolloutSettings
@@ -42,6 +43,8 @@ OBSERVE_EVERY = 1.0
 ROTATE_EVERY = 100  # passes
 FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
+SET_BACK = 2.0
+"""Seconds by which a wall clock goes back in one pass only when somebody sets it: it is slewed otherwise."""
 
 
 class Controller:
@@ -96,6 +99,7 @@ class Controller:
         self._next_observe = 0.0
         self._awake_since = now()
         self._looks_since = self._last_pass = clock()
+        self._offset = now() - clock()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
@@ -106,6 +110,7 @@ class Controller:
         """One pass over everything. Returns how many seconds the loop may sleep when no hint wakes it."""
         self.ticks += 1
         self._notice_absence()
+        self._notice_clock()
         for done in self.workers.take():
             self._took(done)
         self._look_at_git(hints)
@@ -133,6 +138,19 @@ class Controller:
             self._known, self._looks_since, self._awake_since = False, self._last_pass, self._now()
             self._next_observe = self._next_fetch = 0.0
             self.fleet.doubt()
+
+    def _notice_clock(self) -> None:
+        """Where the wall clock was set back, the moments of all rollouts move along: else every timer stands still so long."""
+        offset, self._offset = self._offset, self._now() - self._clock()
+        by = self._offset - offset
+        if by > -SET_BACK:
+            return
+        log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", -by)
+        self.evidence.shift(by)
+        for route, state in self.routes.states.items():
+            self.routes.states[route] = shifted(state, by)
+        self._awake_since += by
+        self._journaling.changed(*self.routes.states)
 
     def _taken_over(self) -> bool:
         """Whether it is known how ready the servers are that ran before this controller. Until then nothing is moved:
