@@ -14,8 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from rollout_world import GUARDRAILS, STEPS, Drive, policy, promoted, release
 
 from tidegate.analysis.model import Judgement, Result, Verdict
+from tidegate.rollout.machine import advance
+from tidegate.rollout.rest import rests_until
 from tidegate.rollout.serial import from_doc, policy_from_doc, policy_to_doc, to_doc
-from tidegate.rollout.state import EventKind, Phase, Readiness
+from tidegate.rollout.state import Advance, EventKind, Phase, Readiness, Seen
 from tidegate.rollout.traffic import WHOLE
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import RolloutPolicy
@@ -115,6 +117,19 @@ class Life(RuleBasedStateMachine):
         for segment in {name for arm in arms for name in arm.segments}:
             assert sum(arm.segments.get(segment, arm.weight) for arm in arms) == WHOLE
         assert len({arm.release.digest for arm in arms}) == len(arms)
+
+    @invariant()
+    def nothing_comes_of_a_pass_over_a_route_at_rest(self) -> None:
+        """What the engine leaves out: a settled route at rest, however much later, whatever else is the matter."""
+        drive = self.drive
+        until = rests_until(drive.state, drive.wish)
+        settled = advance(drive.state, Seen(desired=drive.wish, ready=drive.ready), drive.now).state == drive.state
+        if until is None or not settled:
+            return
+        for later in (drive.now + 1.0, min(until - 0.001, drive.now + 1e8)):
+            seen = Seen(drive.wish, drive.ready, source_up=False, awake_since=later, read_to=drive.now - 50.0)
+            if later > drive.now:
+                assert advance(drive.state, seen, later) == Advance(drive.state)
 
     @invariant()
     def nothing_unready_gets_traffic_while_anything_proven_is_ready(self) -> None:
