@@ -7,7 +7,6 @@ of one of two small HTTP servers (one for each version). Everything else is what
 from __future__ import annotations
 
 import http.client
-import random
 import re
 import shutil
 import socket
@@ -17,17 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
-from tidegate.artifacts.store import Store
-from tidegate.engine.build import POOL, PROBES, Ends, assemble
-from tidegate.engine.hints import Hint, Hints
+from tidegate.engine.build import Parts
+from tidegate.engine.hints import Hint
 from tidegate.engine.runner import Runner
 from tidegate.engine.settings import open_settings
-from tidegate.engine.workers import Workers, light_pool, thread_pools
-from tidegate.gateway.record import RecordReader
-from tidegate.gateway.supervisor import Gateway
-from tidegate.gitrepo.mirror import Mirror
-from tidegate.journal.journal import Journal
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.probe import probe
 
@@ -108,44 +102,6 @@ class Everywhere:
         pass
 
 
-class Opened:
-    """The parts that the runner needs, as `engine.build.Parts` has them, on the runtime above."""
-
-    def __init__(self, settings_file: Path, runtime: Everywhere) -> None:
-        self.settings = open_settings(settings_file)
-        declared = self.settings.controller
-        self.now, self.hints, self.runtime = time.time, Hints(), runtime
-        self.settings.state.mkdir(parents=True, exist_ok=True)
-        rng = random.Random(7)
-        self.journal = Journal(self.settings.journal, now=self.now)
-        wake = lambda: self.hints.give(Hint.WORK)  # noqa: E731 short
-        self.workers = Workers(*thread_pools(POOL), self.now, rng, wake, light=light_pool(PROBES))
-        self.gateway = Gateway(declared.gateway, self.settings.state)
-        mirror = Mirror(
-            self.settings.state / "repository.git", self.settings.repository, declared.branch,
-            author=declared.author, environment=declared.environment,
-        )  # fmt: skip
-        store = Store(self.settings.cache, declared.artifacts.stores, self.settings.root)
-        self.controller = assemble(
-            Ends(
-                journal=self.journal,
-                mirror=mirror,
-                runtime=runtime,
-                gateway=self.gateway,
-                reader=RecordReader(self.gateway.record),
-                store=store,
-                probe=probe,
-                workers=self.workers,
-                hints=self.hints,
-                flush=declared.gateway.flush,
-                poll=declared.poll,
-                now=self.now,
-                sleep=time.sleep,
-                rng=rng,
-            )
-        )
-
-
 class World:
     """A remote with `models` models, a clone of it, and a controller that serves them all."""
 
@@ -190,7 +146,8 @@ class World:
     def start(self) -> None:
         """Run the controller, in a thread of this process, each pass timed."""
         addresses = {version: ("127.0.0.1", port) for version, (_, port) in self.servers.items()}
-        self.parts = Opened(self.settings, Everywhere(addresses))
+        with patch("tidegate.engine.build.open_runtime", lambda *_: Everywhere(addresses)):
+            self.parts = Parts(open_settings(self.settings))
         tick = self.parts.controller.tick
 
         def timed(hints: set[Hint]) -> float:
@@ -200,7 +157,7 @@ class World:
             return pause
 
         self.parts.controller.tick = timed  # type: ignore[method-assign]  # a stop-watch around the pass
-        self.runner = Runner(self.parts)  # type: ignore[arg-type]  # the parts that it asks for
+        self.runner = Runner(self.parts)
         self.thread = threading.Thread(target=self.runner.run)
         self.thread.start()
 
@@ -208,9 +165,8 @@ class World:
         """End the controller and what serves."""
         self.runner.stop()
         self.thread.join()
-        self.parts.workers.close()
+        self.parts.close()
         self.parts.gateway.stop()
-        self.parts.journal.close()
         for process, _ in self.servers.values():
             process.terminate()
             process.wait()
