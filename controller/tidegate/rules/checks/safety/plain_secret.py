@@ -54,7 +54,8 @@ def _found(document: Loaded[Any]) -> Iterator[Finding]:
 
 _PATH = "models/digits/versions/2.0.0.yaml"
 _ENV = 'env: {THREADS: "1"}'
-_TOKEN = "hf_" + "aBcDeFgHiJ" * 3 + "kLmN"
+_SIGNED = "https://files.example.com/words.txt?X-Amz-Signature=" + "0a1b2c3d" * 8
+"""A shape that a forge's own scanner lets pass: these examples are printed in the manual, which lies in git too."""
 
 RULE = Rule(
     id="plain-secret",
@@ -64,8 +65,8 @@ RULE = Rule(
     check=check,
     scope="file",
     bad=(
-        Example(_PATH, f"env: {{HF_TOKEN: {_TOKEN}}}", _ENV, at="hf_"),
-        Example(_PATH, f"{_ENV}  # was {_TOKEN}", _ENV, at="# was"),
+        Example(_PATH, f'env: {{WORDS: "{_SIGNED}"}}', _ENV, at='"https://files'),
+        Example(_PATH, f"{_ENV}  # was {_SIGNED}", _ENV, at="# was"),
         Example("tidegate.yaml", "https://bot:S3cr3t-9@git.", "https://git.", at="https://bot:"),
     ),
     good=(Example(_PATH, 'env: {MAX_TOKENS: "256"}', _ENV),),
