@@ -158,7 +158,7 @@ class Fleet:
         """What was seen is old: look again, and ask every server, before anything is decided by it."""
         self.observed = False
         for health in self._health.values():
-            health.doubt()
+            health.doubt(self._now())
 
     def undecided(self) -> list[str]:
         """Needed instances that run and whose readiness is not known: not answered yet, or badly once by one that was ready."""
@@ -302,7 +302,7 @@ class Fleet:
             self._crashes.pop(instance.name, None)
         patience = crashes.patience(need.spec.startup_timeout)
         # An answer that is late, because this host is busy, says nothing of when the server was ready.
-        if not health.ever_ready and health.failures and health.asked_at - health.seen_at > patience:
+        if not health.ever_ready and health.settled and health.asked_at - health.seen_at > patience:
             crashes.overdue += instance.name not in self._stopping
             budget = format_duration(patience)
             reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"

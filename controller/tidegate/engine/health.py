@@ -29,9 +29,10 @@ class Health:
     reason: str = ""
     next_at: float = 0.0
 
-    def doubt(self) -> None:
-        """What was known is old: it has to be asked anew, and at once."""
-        self.answered, self.next_at = False, 0.0
+    def doubt(self, now: float) -> None:
+        """What was known is old: it has to be asked anew, and at once. Time in which nobody asked is no time to get ready in."""
+        self.answered, self.next_at, self.failures = False, 0.0, 0
+        self.seen_at = self.seen_at if self.ever_ready else now
 
     def due(self, now: float) -> bool:
         """True when it is time for the next probe."""
