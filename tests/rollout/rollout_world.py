@@ -119,6 +119,9 @@ class Drive:
         """A closed window that ends now: `requests` of the route by its present weights, error shares (stable, candidate)."""
         share = self.share
         self.batch_id += 1
+        if self.state.watch is not None and (self.state.candidate is None or self.state.candidate.step < 0):
+            watched = Arm(requests, round(requests * errors[1]))
+            return Batch(self.batch_id, self.now - seconds, self.now, Arm(), watched)
         theirs = round(requests * share)
         mine = requests - theirs
         arms = Arm(mine, round(mine * errors[0])), Arm(theirs, round(theirs * errors[1]))

@@ -14,11 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from rollout_world import GUARDRAILS, STEPS, Drive, policy, promoted, release
 
 from tidegate.analysis.model import Judgement, Result, Verdict
+from tidegate.rollout.capacity import replicas
 from tidegate.rollout.machine import advance
 from tidegate.rollout.rest import rests_until
 from tidegate.rollout.serial import from_doc, policy_from_doc, policy_to_doc, to_doc
 from tidegate.rollout.state import Advance, EventKind, Phase, Readiness, Seen
-from tidegate.rollout.traffic import WHOLE
+from tidegate.rollout.traffic import WHOLE, declared_share
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import RolloutPolicy
 
@@ -30,6 +31,7 @@ POLICY = {
     "no_data": {"for": "5m", "then": "rollback"},
     "rollback": {"window": 1},
     "standby": "10m",
+    "watch": [{"metric": "error_rate", "max": 0.2, "min_requests": 50, "immediate": True}],
 }
 
 
@@ -44,9 +46,9 @@ class Life(RuleBasedStateMachine):
         self.walked: list[tuple[str, list[str]]] = []
         self.told = 0
 
-    @rule(version=st.sampled_from(VERSIONS), hold=st.booleans())
-    def a_commit_asks_for(self, version: str, hold: bool) -> None:
-        self.drive.declare(version, WEIGHTS_OF.get(version), hold=hold)
+    @rule(version=st.sampled_from(VERSIONS), hold=st.booleans(), replicas=st.sampled_from([1, 1, 4]))
+    def a_commit_asks_for(self, version: str, hold: bool, replicas: int) -> None:
+        self.drive.declare(version, WEIGHTS_OF.get(version), hold=hold, replicas=replicas)
 
     @rule()
     @precondition(lambda self: self.drive.wish is not None)
@@ -170,6 +172,26 @@ class Life(RuleBasedStateMachine):
         names = [step.name for step in self.drive.policy.steps], [s.name for s in self.drive.policy.config_steps or ()]
         for _, steps in self.walked:
             assert any(steps == of[: len(steps)] for of in names)
+
+    @invariant()
+    def who_has_traffic_has_the_replicas_for_it(self) -> None:
+        state = self.drive.state
+        needs = replicas(state, None, lambda _: 1)
+        assert state.stable is None or needs[state.stable.workload] >= state.replicas
+        for standby in state.standby:
+            assert needs[standby.release.workload] >= standby.replicas
+        trial = state.candidate
+        if trial is not None and trial.step >= 0:
+            rest, segments = declared_share(trial)
+            assert needs[trial.release.workload] >= trial.replicas * (1.0 if segments else rest)
+
+    @invariant()
+    def what_is_watched_is_the_stable_release(self) -> None:
+        state = self.drive.state
+        watch = state.watch
+        if watch is not None:
+            assert state.stable == watch.release
+            assert watch.since <= self.drive.now
 
     @invariant()
     def holds_are_told_in_turn(self) -> None:
