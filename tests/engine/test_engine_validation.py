@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from support import declare
 from tidegate.engine.catalog import Catalog
@@ -40,16 +41,22 @@ def asked(commit: str, **policy: object) -> RouteState:
     return RouteState("digits", candidate=Candidate(release, commit, Phase.VALIDATING, 0.0, fields))
 
 
+def asker(repository: Repository) -> Validation:
+    """With contracts that name no set, nothing is measured: what would measure is never called."""
+    never: Any = None
+    return Validation(Catalog(repository.blob), never, never, never, never)
+
+
 def test_the_same_release_asked_for_under_a_milder_contract_is_judged_by_that_one():
     repository = Repository()
-    validation = Validation(Catalog(repository.blob))
-    assert "accuracy 0.9 is below 0.95" in validation.answers(asked(STRICT))["d" * 64]
-    assert validation.answers(asked(MILD)) == {"d" * 64: ""}
+    validation = asker(repository)
+    assert "accuracy 0.9 is below 0.95" in validation.answers(asked(STRICT)).judged["d" * 64]
+    assert validation.answers(asked(MILD)).judged == {"d" * 64: ""}
 
 
 def test_an_answer_is_remembered_for_its_question():
     repository = Repository()
-    validation = Validation(Catalog(repository.blob))
+    validation = asker(repository)
     state = asked(STRICT)
     first = validation.answers(state)
     reads = repository.reads
@@ -59,14 +66,14 @@ def test_an_answer_is_remembered_for_its_question():
 
 def test_git_without_an_answer_is_asked_again_and_a_validated_candidate_no_more():
     repository = Repository()
-    validation = Validation(Catalog(repository.blob))
+    validation = asker(repository)
     repository.down = True
-    assert validation.answers(asked(MILD)) == {}
+    assert validation.answers(asked(MILD)).judged == {}
     repository.down = False
-    assert validation.answers(asked(MILD)) == {"d" * 64: ""}
+    assert validation.answers(asked(MILD)).judged == {"d" * 64: ""}
     state = asked(MILD)
     assert state.candidate is not None
-    assert validation.answers(replace(state, candidate=replace(state.candidate, validated=True))) == {}
+    assert validation.answers(replace(state, candidate=replace(state.candidate, validated=True))).judged == {}
 
 
 def test_a_catalog_keeps_what_is_hot_alone():

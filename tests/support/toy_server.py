@@ -2,6 +2,8 @@
 
 VERSION stands in each answer; ERROR_RATE (0 to 1) of the answers are 500; LATENCY_MS is waited first; NOT_READY answers 503
 on /ready; EXIT_AFTER seconds it prints its last words and ends with code 7; a `temperature` above FAIL_ABOVE is a 500.
+A body with a number `n` is asked for its `parity`: it is told wrong where n % 100 is below WRONG, and as NaN below NAN.
+ASKED_LOG names a file that gets a line for each POST.
 `POST` answers with what it received.
 """
 
@@ -12,12 +14,16 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 VERSION = os.environ["VERSION"]
 ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
 LATENCY = float(os.environ.get("LATENCY_MS", "0")) / 1000
 NOT_READY = bool(os.environ.get("NOT_READY"))
 FAIL_ABOVE = float(os.environ.get("FAIL_ABOVE", "inf"))
+WRONG = int(os.environ.get("WRONG", "0"))
+NAN = int(os.environ.get("NAN", "0"))
+ASKED_LOG = os.environ.get("ASKED_LOG")
 EXIT_AFTER = os.environ.get("EXIT_AFTER")
 
 
@@ -31,12 +37,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         received = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if ASKED_LOG:
+            with Path(ASKED_LOG).open("a") as log:
+                log.write(VERSION + "\n")
         if LATENCY:
             time.sleep(LATENCY)
         if random.random() < ERROR_RATE or too_warm(received):
             self.answer(500, {"version": VERSION, "error": "as asked"})
             return
-        self.answer(200, {"version": VERSION, "pid": os.getpid(), "path": self.path, "received": received.decode()})
+        told = {"version": VERSION, "pid": os.getpid(), "path": self.path, "received": received.decode()}
+        self.answer(200, told | parity(received))
 
     def answer(self, status: int, value: dict[str, object]) -> None:
         body = json.dumps(value).encode()
@@ -54,6 +64,17 @@ class Handler(BaseHTTPRequestHandler):
 def too_warm(body: bytes) -> bool:
     """Whether a parameter `temperature` came that is above FAIL_ABOVE."""
     return b"temperature" in body and json.loads(body)["parameters"]["temperature"] > FAIL_ABOVE
+
+
+def parity(body: bytes) -> dict[str, object]:
+    """The answer to a number `n`, nothing without one."""
+    try:
+        number = json.loads(body)["n"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    if number % 100 < NAN:
+        return {"parity": float("nan")}
+    return {"parity": (number + (number % 100 < WRONG)) % 2}
 
 
 class Server(ThreadingHTTPServer):

@@ -22,6 +22,7 @@ from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
 from tidegate.engine.source import Source
+from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Workers, light_pool, thread_pools
@@ -52,6 +53,7 @@ class Ends:
 
     `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
     how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
+    `path`: folders that evaluators find their programs in first.
     """
 
     journal: Journal
@@ -70,6 +72,7 @@ class Ends:
     sleep: Callable[[float], None]
     rng: random.Random
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
+    path: tuple[str, ...] = ()
 
 
 def assemble(ends: Ends) -> Controller:
@@ -82,15 +85,17 @@ def assemble(ends: Ends) -> Controller:
     evidence = Evidence(ends.reader, ends.journal.cursor("record"), ends.flush, now)
     for state in states.values():
         evidence.resume(state)
+    fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
+    staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now)
     return Controller(
         journal=ends.journal,
         source=source,
         needs=Needs(catalog, ends.store, mirror.blob),
-        fleet=Fleet(ends.runtime, ends.workers, ends.clock, ends.probe),
+        fleet=fleet,
         evidence=evidence,
         steering=Steering(ends.gateway, catalog),
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
-        validation=Validation(catalog),
+        validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),
         workers=ends.workers,
         hints=ends.hints,
         routes=Routes(states),
@@ -140,6 +145,7 @@ class Parts:
                 flush=declared.gateway.flush,
                 poll=declared.poll,
                 rollouts=declared.rollouts,
+                path=settings.runtime.path,
                 now=now,
                 clock=steady,
                 sleep=time.sleep,
@@ -149,6 +155,7 @@ class Parts:
 
     def close(self) -> None:
         """End what belongs to this process; containers and the gateway go on serving."""
+        self.controller.validation.close()
         self.workers.close()
         self.runtime.close()
         self.journal.close()

@@ -184,6 +184,8 @@ class Controller:
             return
         if self._retention.took(done):
             return
+        if self.validation.took(done):
+            return
         outcomes = self.duties.took(done)
         if outcomes is not None:
             for outcome in outcomes:
@@ -305,6 +307,7 @@ class Controller:
         for route, state in list(self.routes.states.items()):
             batches = self._journaling.unused(route) + self.evidence.closed(route)
             absorbed = absorbed or bool(batches)
+            answer = self.validation.answers(state)
             seen = Seen(
                 desired=wishes[route],
                 ready=self.readiness,
@@ -312,7 +315,8 @@ class Controller:
                 batches=batches,
                 open=self.evidence.open(route),
                 source_up=source_up,
-                validation=self.validation.answers(state),
+                validation=answer.judged,
+                unproven=answer.unproven,
                 read_to=None if caught_up else self.evidence.read_to,
                 awake_since=self._awake_since,
                 gone=route in gone,
@@ -360,6 +364,7 @@ class Controller:
     def _save(self, absorbed: bool) -> bool:
         """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""
         try:
+            self.validation.settle()
             self.events += self._journaling.save(
                 self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed
             )

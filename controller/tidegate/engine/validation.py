@@ -1,20 +1,36 @@
-"""Before users: does the candidate's evidence meet the model's contract? Asked once a release, answered from git alone.
+"""Before users: does the candidate meet its model's contract? By its file's figures, then by what it shows itself.
 
-Neighbours: rollout/acceptance.py judges (pure), catalog.py reads the declarations, loop.py hands the answer to the route.
+The measuring is a job beside the loop (staging.py), one for all routes that try the same release; its report stays in the
+journal and is never measured twice. Neighbours: rollout/acceptance.py judges (pure), loop.py hands on the answer.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from tidegate.engine.catalog import Catalog
-from tidegate.rollout.acceptance import judge
-from tidegate.rollout.state import RouteState
-from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.engine.catalog import Catalog, Entry
+from tidegate.engine.fleet import Fleet
+from tidegate.engine.staging import Plan, Staging, plan_of
+from tidegate.engine.workers import Done, Workers
+from tidegate.evaluation.job import Measured
+from tidegate.journal.journal import Journal
+from tidegate.rollout.acceptance import judge, judge_live, unmeasured
+from tidegate.rollout.state import Candidate, Phase, RouteState
+from tidegate.runtime.interface import Instance
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
+from tidegate.spec.model import Acceptance
+from tidegate.spec.release import Release
+from tidegate.spec.version import Evaluation
+
+log = logging.getLogger(__name__)
 
 
 class Question(NamedTuple):
-    """What an answer depends on: the candidate, the commit that holds the contract, the stable release, the policy."""
+    """What an answer from the file depends on: the candidate, its contract's commit, the stable release, the policy."""
 
     release: str
     commit: str
@@ -22,32 +38,242 @@ class Question(NamedTuple):
     required: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`judged`: by release digest, '' passed, else the reason why not. `unproven`: why nothing can be said just now."""
+
+    judged: Mapping[str, str] = field(default_factory=dict)
+    unproven: Mapping[str, str] = field(default_factory=dict)
+
+
 class Validation:
-    """The last answer of each route, remembered for as long as the question is the same. Called by the loop alone."""
+    """What is known of the candidates, and what is being measured. Called by the loop alone."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, staging: Staging, fleet: Fleet, workers: Workers, journal: Journal) -> None:
         self._catalog = catalog
+        self._staging = staging
+        self._fleet = fleet
+        self._workers = workers
+        self._journal = journal
         self._answers: dict[str, tuple[Question, str]] = {}
+        self._reports: dict[str, dict[str, Any] | None] = {}
+        self._errors: dict[str, TidegateError] = {}
+        self._unsaved: dict[str, dict[str, Any]] = {}
+        self._running: dict[str, threading.Event] = {}
+        self._wanted: set[str] = set()
 
-    def answers(self, state: RouteState) -> dict[str, str]:
-        """For the route's candidate: '' passed, else the reason why not. Nothing when git cannot be asked just now."""
+    def answers(self, state: RouteState) -> Answer:
+        """For the route's candidate; nothing while it is measured, or when git cannot be asked just now."""
         candidate = state.candidate
         if candidate is None or candidate.validated:
-            return {}
+            return Answer()
+        digest = candidate.release.digest
+        answer = self._by_file(state, candidate)
+        if answer is None:
+            return Answer()
+        if answer:
+            return Answer({digest: answer})
+        try:
+            found = self._by_itself(state, candidate)
+        except NeedsPerson as error:
+            return Answer(unproven={digest: _told(error)})
+        except RetryLater:
+            return Answer()
+        return found
+
+    def took(self, done: Done) -> bool:
+        """Take in a job that ended. True when it was one of these."""
+        match done.key:
+            case ("validate", str() as key):
+                self._running.pop(key, None)
+                if done.error is not None:
+                    self._errors[key] = done.error
+                    log.warning("a validation could not be done: %s", done.error)
+                elif done.value is not None:
+                    self._errors.pop(key, None)
+                    self._reports[key] = self._unsaved[key] = done.value
+                    log.info(
+                        "%s %s: measured in %.1f s",
+                        done.value["model"],
+                        done.value["model_version"],
+                        done.value["seconds"],
+                    )
+            case _:
+                return False
+        return True
+
+    def settle(self) -> None:
+        """After all routes were asked: give up what nobody waits for any more, and keep the reports. Raises what the
+        journal raises; then they are kept in the next pass."""
+        for key in self._running.keys() - self._wanted:
+            self._running[key].set()
+        self._errors = {key: error for key, error in self._errors.items() if key in self._wanted}
+        self._reports = {key: report for key, report in self._reports.items() if key in self._wanted}
+        self._wanted = set()
+        if self._unsaved:
+            with self._journal.transaction() as transaction:
+                for key, doc in self._unsaved.items():
+                    transaction.put_report(key, doc["release"], doc)
+            self._unsaved.clear()
+
+    def close(self) -> None:
+        """Give up everything that is being measured: nobody waits for it."""
+        for event in self._running.values():
+            event.set()
+
+    def measuring(self) -> bool:
+        """Whether something is being measured."""
+        return bool(self._running)
+
+    # -- the figures of its file ---------------------------------------------------------------------------------------
+
+    def _by_file(self, state: RouteState, candidate: Candidate) -> str | None:
+        """'' passed, the reason why not, or None when git cannot be asked just now."""
         release, stable = candidate.release, state.stable
         required = candidate.policy.validation.evaluation == "required"
         # The contract stands in the model's file, which is no part of the release: the commit tells which it was.
         question = Question(release.digest, release.commit, stable.digest if stable else "", required)
         known = self._answers.get(state.route)
-        if known is None or known[0] != question:
-            try:
-                entry = self._catalog.entry(release)
-                against = self._catalog.entry(stable).version if stable else None
-            except NeedsPerson as error:
-                answer = str(error)
-            except RetryLater:  # asked again in the next pass: the candidate waits
-                return {}
-            else:
-                answer = judge(entry.model, entry.version, against, required=required)
-            known = self._answers[state.route] = (question, answer)
-        return {release.digest: known[1]}
+        if known is not None and known[0] == question:
+            return known[1]
+        try:
+            entry = self._catalog.entry(release)
+            against = self._catalog.entry(stable).version if stable else None
+        except NeedsPerson as error:
+            answer = str(error)
+        except RetryLater:  # asked again in the next pass: the candidate waits
+            return None
+        else:
+            answer = judge(entry.model, entry.version, against, required=required)
+        self._answers[state.route] = (question, answer)
+        return answer
+
+    # -- what it shows itself ------------------------------------------------------------------------------------------
+
+    def _by_itself(self, state: RouteState, candidate: Candidate) -> Answer:
+        release = candidate.release
+        entry = self._catalog.entry(release)
+        plan = plan_of(release, entry.model, candidate.policy.validation)
+        if plan is None:
+            return Answer({release.digest: ""})
+        if candidate.doing is not Phase.VALIDATING:
+            return Answer()
+        report = self._report(plan, release, entry, gentle=False)
+        if report is None:
+            why = self._errors.get(plan.key)
+            return Answer(unproven={release.digest: _told(why)}) if why is not None else Answer()
+        baseline = None
+        stable = state.stable
+        if plan.compared and stable is not None and stable.digest != release.digest and report["refused"] is None:
+            found = self._baseline(stable, entry, candidate)
+            if isinstance(found, Answer):
+                return found
+            baseline = found
+        return self._judged(release, entry.model.acceptance, plan, report, baseline, stable)
+
+    def _judged(
+        self, release: Release, contract: Acceptance, plan: Plan, report: Mapping[str, Any],
+        baseline: Evaluation | None, stable: Release | None,
+    ) -> Answer:  # fmt: skip
+        if report["refused"]:
+            return Answer({release.digest: str(report["refused"])})
+        reasons = []
+        if report["requests"] is not None:
+            measured = Measured.of(report["requests"])
+            alone = contract.model_copy(update={"evaluation_set": None, "fairness": (), "regression": {}})
+            reasons.append(_judge(alone, measured, None, ""))
+        if report["evaluation"] is not None:
+            measured = Measured.of(report["evaluation"])
+            reasons.append(_judge(contract, measured, baseline, stable.version if stable else ""))
+            missing = [f"{name} could not be measured: {why}" for name, why in measured.unknown.items()]
+            missing += filter(None, [unmeasured(contract, _evaluation(measured))])
+            if missing and not any(reasons) and plan.how.evaluation == "required":
+                fix = "mend the evaluation set, or take the rule out of acceptance"
+                raise NeedsPerson("; ".join(missing), where=f"set {measured.sha256[:12]}", fix=fix)
+        return Answer({release.digest: "; ".join(reason for reason in reasons if reason)})
+
+    def _baseline(self, stable: Release, entry: Entry, candidate: Candidate) -> Evaluation | Answer | None:
+        """The stable release's figures on the same set: its report, or it is asked too, slowly. None: there are none.
+
+        An Answer without a judgement while it is measured. One that does not run cannot be asked: its replacement does
+        not wait for that, and the figures of the files were compared already.
+        """
+        theirs = self._catalog.entry(stable)
+        plan = plan_of(stable, entry.model, candidate.policy.validation)
+        if plan is None or plan.examples is None:
+            return None
+        report = self._report(plan, stable, theirs, gentle=True)
+        if report is None and self._server(stable) is None:
+            return None
+        if report is None:
+            if plan.key in self._errors:
+                why = f"the stable release cannot be measured: {_told(self._errors[plan.key])}"
+                return Answer(unproven={candidate.release.digest: why})
+            return Answer() if plan.key in self._running else None
+        if report["evaluation"] is None or not report["evaluation"]["complete"]:
+            return None
+        return _evaluation(Measured.of(report["evaluation"]))
+
+    def _report(self, plan: Plan, release: Release, entry: Entry, *, gentle: bool) -> dict[str, Any] | None:
+        """What is known of this plan; None: it is being measured now, cannot be, or its server is not there."""
+        self._wanted.add(plan.key)
+        if plan.key not in self._reports:
+            self._reports[plan.key] = self._journal.report(plan.key)
+        report = self._reports[plan.key]
+        if report is None and plan.key not in self._running:
+            server = self._server(release)
+            if server is not None:
+                given_up = threading.Event()
+                job = (plan, release, entry, server, given_up.is_set)
+                if self._workers.submit(
+                    ("validate", plan.key), lambda: self._staging.examine(*job, gentle=gentle), slow=True
+                ):
+                    self._running[plan.key] = given_up
+        return report
+
+    def _server(self, release: Release) -> Instance | None:
+        addresses = self._fleet.endpoints(release.workload)
+        return next(
+            (one for one in self._fleet.instances() if one.digest == release.workload and one.address in addresses),
+            None,
+        )
+
+
+def _judge(contract: Acceptance, measured: Measured, baseline: Evaluation | None, name: str) -> str:
+    return judge_live(
+        contract,
+        _evaluation(measured),
+        baseline,
+        name,
+        failed=measured.failed,
+        failures=measured.failures,
+        complete=measured.complete,
+    )
+
+
+def _evaluation(measured: Measured) -> Evaluation:
+    slices = {group: {m: dict(of) for m, of in members.items()} for group, members in measured.slices.items()}
+    return Evaluation(
+        set_sha256=measured.sha256, examples=measured.examples, metrics=dict(measured.metrics), slices=slices
+    )
+
+
+def _told(error: TidegateError) -> str:
+    """An error in one line."""
+    text = f"{error.where}: {error.message}" if error.where else error.message
+    return f"{text}; fix: {error.fix}" if error.fix else text
+
+
+def short_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report for the status: the figures of the whole set, no slices."""
+    found = report["evaluation"] or report["requests"]
+    doc = {name: report[name] for name in ("at", "seconds", "evaluator", "refused")}
+    if found is None:
+        return doc
+    return doc | {name: found[name] for name in ("sha256", "examples", "failed", "failures", "metrics")}
+
+
+def reports_of(journal: Journal, releases: Iterable[Release]) -> dict[str, dict[str, Any]]:
+    """The newest report of each release, short, by short id."""
+    found = {release.id: journal.reports(release.digest) for release in releases}
+    return {name: short_report(reports[0]) for name, reports in found.items() if reports}

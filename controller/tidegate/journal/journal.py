@@ -19,10 +19,11 @@ from sqlalchemy.dialects.sqlite import insert
 from tidegate.journal.database import journal_path, told, writing
 from tidegate.journal.lock import OwnerLock
 from tidegate.journal.reader import Reader
-from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, STATES, VERDICTS, lift
+from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, lift
 from tidegate.spec.errors import NeedsPerson
 
 KEPT_VERDICTS = 2000
+KEPT_REPORTS = 1000
 
 
 class Transaction:
@@ -52,6 +53,12 @@ class Transaction:
         mine = VERDICTS.c.route == route
         newest = select(VERDICTS.c.id).where(mine).order_by(VERDICTS.c.id.desc()).limit(1).offset(KEPT_VERDICTS)
         self._connection.execute(delete(VERDICTS).where(mine, VERDICTS.c.id <= newest.scalar_subquery()))
+
+    def put_report(self, key: str, release: str, doc: Mapping[str, Any]) -> None:
+        """What a validation of the release (its digest) showed, in place of one of the same key; the newest 1,000 stay."""
+        self._put(REPORTS, {"key": key}, {"at": doc.get("at", self._now), "release": release, "doc": _dump(doc)})
+        newest = select(REPORTS.c.key).order_by(REPORTS.c.at.desc()).limit(KEPT_REPORTS)
+        self._connection.execute(delete(REPORTS).where(REPORTS.c.key.not_in(newest)))
 
     def put_cursor(self, name: str, doc: Mapping[str, Any]) -> None:
         """How far something was read, such as the prediction record: file, offset."""

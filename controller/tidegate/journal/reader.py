@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, func, select
 
 from tidegate.journal.database import journal_path, reading, told
-from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, STATES, VERDICTS, check_format, read_format
+from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, check_format, read_format
 from tidegate.spec.errors import NeedsPerson
 
 Doc = dict[str, Any]
@@ -115,6 +115,18 @@ class Reader:
         """The newest `limit` verdicts on a route, oldest first, each with its `id`."""
         query = select(VERDICTS.c.id, VERDICTS.c.doc).where(VERDICTS.c.route == route).order_by(VERDICTS.c.id.desc())
         return sorted(self._rows(query.limit(limit)), key=itemgetter("id"))
+
+    def report(self, key: str) -> Doc | None:
+        """The report of a validation by its key, None when there is none (any more)."""
+        with self._view() as connection:
+            found = connection.execute(select(REPORTS.c.doc).where(REPORTS.c.key == key)).scalar()
+        return None if found is None else json.loads(found)
+
+    def reports(self, release: str) -> list[Doc]:
+        """What the validations of a release showed, newest first. `release`: its digest, or the beginning of it."""
+        query = select(REPORTS.c.doc).where(REPORTS.c.release.startswith(release, autoescape=True))
+        with self._view() as connection:
+            return [json.loads(row.doc) for row in connection.execute(query.order_by(REPORTS.c.at.desc()))]
 
     def cursor(self, name: str) -> Doc | None:
         """A cursor as it was put, None when there is none."""

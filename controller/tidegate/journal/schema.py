@@ -52,6 +52,15 @@ PROBLEMS = Table(
     Column("since", Float, nullable=False),
     Column("doc", Text, nullable=False),
 )
+REPORTS = Table(
+    "reports",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("reports_by_release", "release", "at"),
+)
 
 
 def _first(connection: Connection) -> None:
@@ -72,8 +81,18 @@ def _first(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
+def _second(connection: Connection) -> None:
+    """Format 2: what the validation of a release showed."""
+    connection.execute(
+        text(
+            'CREATE TABLE reports ("key" TEXT PRIMARY KEY, at FLOAT NOT NULL, "release" TEXT NOT NULL, doc TEXT NOT NULL)'
+        )
+    )
+    connection.execute(text('CREATE INDEX reports_by_release ON reports ("release", at)'))
+
+
 # Step i lifts format i to i + 1; format 0 is an empty file.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, _second)
 FORMAT = len(STEPS)
 
 

@@ -17,7 +17,7 @@ from tidegate.spec.units import format_duration
 
 SILENT: Final = frozenset({Hold.NO_DATA, Hold.SOURCE_DOWN})
 BROKEN: Final = frozenset({Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING})
-PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED, Hold.QUEUED, Hold.COOLING})
+PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED, Hold.QUEUED, Hold.COOLING, Hold.VALIDATION})
 """The holds that wait for something outside the rollout: silence says nothing then, and no budget is used up."""
 CALM_BATCHES: Final = 3
 CALM_LEAST: Final = 5.0
@@ -40,7 +40,7 @@ def cause(turn: Turn) -> Wait | None:
     if turn.held_by_hand:
         return Wait(Hold.MANUAL, _by_hand(turn))
     if candidate.step < 0:
-        return _baseline(turn, candidate) or _cooling(turn, candidate)
+        return _unproven(turn, candidate) or _baseline(turn, candidate) or _cooling(turn, candidate)
     if candidate.doing is Phase.SHADOW and not turn.seen.mirroring:
         return Wait(Hold.UNSUPPORTED, "the gateway mirrors nothing just now: the step's clock stands still")
     if not turn.ready(candidate.release):
@@ -100,6 +100,14 @@ def _by_hand(turn: Turn) -> str:
     if turn.seen.desired is None and turn.seen.gone:
         return "git asks for nothing here any more: put the deployment back to go on"
     return f"hold: true in git; take it out to go on (tidegate resume {turn.state.route})"
+
+
+def _unproven(turn: Turn, candidate: Candidate) -> Wait | None:
+    """A validation that cannot be done: a broken checker is no bad release, and no proof of a good one."""
+    why = turn.seen.unproven.get(candidate.release.digest)
+    if why is None or candidate.validated or candidate.doing is not Phase.VALIDATING:
+        return None
+    return Wait(Hold.VALIDATION, f"{candidate.release.label} cannot be validated: {why}")
 
 
 def _cooling(turn: Turn, candidate: Candidate) -> Wait | None:

@@ -46,6 +46,7 @@ class Hold(StrEnum):
     CAPACITY = "capacity"
     QUEUED = "queued"
     COOLING = "cooling"
+    VALIDATION = "validation"
 
 
 class EventKind(StrEnum):
@@ -287,7 +288,7 @@ class Seen:
     `gone`: git was read, and asks for nothing here. `replicas`: ready ones by workload, missing means nobody counts
     them. `mirroring`: the gateway can copy requests; `pairs` are the closed windows of copies since the last pass.
     `queued`: why a rollout must not begin just now (others are under way), '' when it may. `cool_down`: seconds after a
-    rejection in which none begins.
+    rejection in which none begins. `unproven`: by release digest, why its validation cannot be done just now.
     """
 
     desired: Desired | None
@@ -297,6 +298,7 @@ class Seen:
     open: tuple[Batch, ...] = ()
     source_up: bool = True
     validation: Mapping[str, str] = field(default_factory=dict)
+    unproven: Mapping[str, str] = field(default_factory=dict)
     read_to: float | None = None
     awake_since: float = 0.0
     gone: bool = False

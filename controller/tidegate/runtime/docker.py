@@ -25,6 +25,7 @@ from tidegate.runtime.faults import engine_faults, is_conflict, is_missing_image
 from tidegate.runtime.images import pull
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.labels import INSTANCE, NAME
+from tidegate.runtime.task import Task, TaskEnded, run_task
 from tidegate.spec.controller import RuntimeSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
@@ -99,6 +100,10 @@ class DockerRuntime:
             if self._listener is None:
                 self._listener = Listener(self._client, f"{INSTANCE}={self._instance}")
             self._listener.add(hint)
+
+    def run_task(self, task: Task, timeout: float, cancelled: Callable[[], bool]) -> TaskEnded:
+        """Run an evaluator's container to its end, at most `timeout` seconds. Raises NeedsPerson or RetryLater."""
+        return run_task(self._client, self._instance, self._settings.user, task, timeout, cancelled)
 
     def close(self) -> None:
         """Stop listening and let the connections go. Containers go on."""

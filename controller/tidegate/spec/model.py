@@ -57,12 +57,19 @@ class Bound(Part):
 
 
 class EvaluationSet(Part):
-    """The examples every version is judged on: JSON lines, by digest."""
+    """The examples every version is judged on: JSON lines, by digest.
+
+    `output`: the one that is compared with what was expected, else the first that an example expects. `scores`: the
+    one with the classes' probabilities, in the order of `labels` (else sorted), for log_loss and roc_auc.
+    """
 
     uri: Text
     sha256: Sha256
     examples: Whole
     min_examples: Whole = 1
+    output: Text | None = None
+    scores: Text | None = None
+    labels: tuple[str | int | bool, ...] = ()
 
 
 class Regression(Part):

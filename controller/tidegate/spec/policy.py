@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tidegate.spec.base import Document, Flag, Name, Number, Part, Text, Whole
+from tidegate.spec.base import Document, Flag, Name, Number, Part, Sha256, Text, Whole
 from tidegate.spec.model import Bound
 from tidegate.spec.units import Duration, Limit, Share
 
@@ -14,11 +14,30 @@ RELATIVE = ("max_ratio", "min_ratio", "max_increase", "max_drop")
 ABSOLUTE = ("max", "min")
 
 
+class Samples(Part):
+    """Recorded or made-up requests: JSON lines with `input`, by digest."""
+
+    uri: Text
+    sha256: Sha256
+
+
 class Validate(Part):
-    """What the candidate must show alone, before any user's traffic."""
+    """What the candidate must show alone, before any user's traffic.
+
+    `evaluation`: of the figures in the version's file. `measure`: whether the candidate itself is asked the model's
+    evaluation set, by Tidegate or by `image` with `command`. Times in seconds.
+    """
 
     evaluation: Literal["required", "optional"] = "optional"
-    requests: Whole = 0
+    measure: Literal["live", "none"] = "live"
+    requests: Annotated[Whole, Field(ge=0)] = 0
+    samples: Samples | None = None
+    image: Text | None = None
+    command: tuple[Text, ...] = ()
+    env: dict[Text, Text] = Field(default_factory=dict)
+    timeout: Annotated[Duration, Field(gt=0)] = 3600.0
+    request_timeout: Annotated[Duration, Field(gt=0)] = 60.0
+    concurrency: Annotated[Whole, Field(ge=1, le=256)] = 4
 
 
 class Step(Part):

@@ -1,0 +1,144 @@
+"""Before users: the candidate alone, on the runtime of production, asked the model's evaluation set. No user meets a bad one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from support.world import World
+from tidegate.engine.settings import load_settings
+from tidegate.gateway.supervisor import Gateway
+
+SET = "models/digits/evaluation/set.jsonl"
+EXAMPLES = 200
+
+
+def lines(count: int = EXAMPLES, sliced: bool = True) -> str:
+    """Numbers and their parity; small numbers are one slice, large ones the other."""
+    made = []
+    for number in range(count):
+        doc: dict[str, Any] = {"input": {"n": number}, "expected": {"parity": number % 2}}
+        if sliced:
+            doc["slice"] = {"size": "small" if number % 100 < 50 else "large"}
+        made.append(json.dumps(doc))
+    return "\n".join(made) + "\n"
+
+
+def contract(
+    text: str, *, uri: str = f"file:{SET}", min_examples: int = 100, sha256: str = "", **rules: Any
+) -> dict[str, Any]:
+    """An acceptance on this set; accuracy of 0.9 where nothing else is asked."""
+    digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
+    count = len(text.splitlines())
+    where = {"uri": uri, "sha256": digest, "examples": count, "min_examples": min_examples}
+    return {"evaluation_set": where, **(rules or {"metrics": {"accuracy": {"min": 0.9}}})}
+
+
+def declared(world: World, text: str | None = None, **rules: Any) -> None:
+    """The set and a model that names it, in the clone."""
+    text = lines() if text is None else text
+    world.write(SET, text)
+    if "sha256" in rules:  # out of the validator's sight
+        rules["uri"] = f"file://{world.clone / SET}"
+    world.model(protocol="http", acceptance=contract(text, **rules))
+
+
+def begun(world: World, text: str | None = None, **rules: Any) -> str:
+    """The first release, measured, promoted and answering."""
+    declared(world, text, **rules)
+    world.version("1.0.0")
+    commit = world.deploy("1.0.0")
+    world.until("promoted", commit=commit)
+    world.wait(lambda: world.ask().status == 200, "the gateway to answer")
+    return commit
+
+
+def answered_by(world: World, version: str) -> int:
+    """How many requests of users the gateway says this version answered: its own record, every line."""
+    record = Gateway(load_settings(world.settings).controller.gateway, world.state).record
+    return sum(json.loads(line).get("version") == version for line in record.read_text().splitlines())
+
+
+def reverted(world: World, commit: str) -> None:
+    """Git says again what serves."""
+    world.wait(lambda: world.trailers().get("Tidegate-Rejects") == commit, "the revert commit")
+    assert 'version: "1.0.0"' in world.at_remote("models/digits/deployment.yaml")
+
+
+def test_a_candidate_that_reads_worse_is_rejected_before_any_user_meets_it(world: World) -> None:
+    begun(world, metrics={"accuracy": {"min": 0.5}}, regression={"accuracy": {"max_drop": 0.02}})
+    with world.traffic() as users:
+        world.version("2.0.0", env={"WRONG": "10"})
+        commit = world.deploy("2.0.0")
+        back = world.until("rolled_back", commit=commit)
+        users.more(100)
+    digest = hashlib.sha256(lines().encode()).hexdigest()[:12]
+    assert back["reason"] == (
+        "validation failed: accuracy 0.9 is 0.1 below 1.0.0's 1, at most 0.02 may be lost; "
+        f"measured on 200 examples of set {digest}"
+    )
+    assert answered_by(world, "1.0.0") > 100
+    assert answered_by(world, "2.0.0") == 0
+    assert set(users.versions()) == {"1.0.0"}
+    assert not [kind for kind in world.kinds() if kind.startswith("step")]
+    reverted(world, commit)
+
+
+def test_a_first_release_is_measured_too_and_a_bad_one_serves_nobody(world: World) -> None:
+    declared(world, fairness=[{"metric": "accuracy", "across": "size", "max_gap": 0.05}])
+    world.version("1.0.0", env={"WRONG": "8"})
+    back = world.until("rolled_back", commit=world.deploy("1.0.0"))
+    assert "accuracy across size differs by 0.16 (small 0.84, large 1), at most 0.05 is allowed" in back["reason"]
+    assert world.route()["stable"] is None
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        ({"NAN": "3"}, "6 of 200 examples failed (at most 0 of them may fail): example 1: the answer holds nan"),
+        ({"LATENCY_MS": "40"}, "is above 20; measured on 200 examples"),
+        ({"ERROR_RATE": "1"}, 'then it was given up (at most 0 of them may fail): example 1: status 500: {"version"'),
+    ],
+    ids=["nan", "slow", "errors"],
+)
+def test_what_the_candidate_answers_is_judged_whole(world: World, env: Mapping[str, str], reason: str) -> None:
+    begun(world, metrics={"accuracy": {"min": 0.5}, "latency_p50_ms": {"max": 20}})
+    world.version("2.0.0", env=env)
+    commit = world.deploy("2.0.0")
+    assert reason in world.until("rolled_back", commit=commit)["reason"]
+    reverted(world, commit)
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "cause"),
+    [
+        ({"sha256": "12" * 32}, None, "wrong digest: sha256 1212"),
+        ({"fairness": [{"metric": "accuracy", "across": "size", "max_gap": 0.1}]}, lines(sliced=False), "no two slices of size"),
+        ({"min_examples": 300}, None, "200 examples were measured, the contract asks for 300"),
+        ({}, '{"input": 1}\nnonsense\n', "line 2 is no JSON"),
+    ],
+    ids=["digest", "slices", "too few", "no JSON"],
+)  # fmt: skip
+def test_a_set_that_cannot_judge_holds_the_candidate_and_rejects_nobody(
+    world: World, rules: dict[str, Any], text: str | None, cause: str
+) -> None:
+    world.policy(validation={"evaluation": "required"})
+    world.commit("Strict")
+    figures = {"set_sha256": rules.get("sha256") or hashlib.sha256((text or lines()).encode()).hexdigest()}
+    declared(world, text, **rules)
+    world.version("1.0.0")
+    evaluation = {
+        **figures, "examples": 400, "ran_at": "2026-01-01", "metrics": {"accuracy": 0.99},
+        "slices": {"size": {"small": {"accuracy": 0.99}, "large": {"accuracy": 0.99}}},
+    }  # fmt: skip
+    path = "models/digits/versions/1.0.0.yaml"
+    world.write(path, (world.clone / path).read_text() + f"evaluation: {json.dumps(evaluation)}\n")
+    commit = world.deploy("1.0.0")
+    held = world.until("held", commit=commit)
+    assert cause in held["reason"]
+    assert world.route()["candidate"]["hold"] == "validation"
+    assert "rolled_back" not in world.kinds()
