@@ -7,12 +7,12 @@ table.py need the version, the config and the model.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from tidegate.spec.base import Document
-from tidegate.spec.declared import load_document
+from tidegate.spec.declared import Declared, DeclaredModel, load_document
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
@@ -42,6 +42,15 @@ class Catalog:
         self._blob = blob
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
+        self._asked: Mapping[str, tuple[DeclaredModel, Release]] = {}
+
+    def saw(self, declared: Declared, asked: Iterable[Release]) -> None:
+        """What the newest commit declares, loaded already: releases that it asks for need not be read from git again."""
+        self._asked = {
+            release.digest: (declared.models[release.model], release)
+            for release in asked
+            if release.model in declared.models and "@" not in (release.config or "")
+        }
 
     def entry(self, release: Release) -> Entry:
         """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater without an answer."""
@@ -49,18 +58,32 @@ class Catalog:
             known = self._entries.get((release.digest, release.commit))
         if known is not None:
             return known
+        entry = self._of_head(release) or self._read(release)
+        with self._lock:
+            return self._entries.setdefault((release.digest, release.commit), entry)
+
+    def _of_head(self, release: Release) -> Entry | None:
+        """The same digest is the same version and config; the model's file is the newest, as it is for the gateway."""
+        folder, asked = self._asked.get(release.digest, (None, release))
+        if folder is None or folder.model is None or asked.model != release.model:
+            return None
+        version = folder.versions.get(asked.version)
+        config = folder.configs.get(asked.config) if asked.config is not None else None
+        if version is None or (asked.config is not None and config is None):
+            return None
+        return Entry(folder.model.value, version.value, config.value if config is not None else None)
+
+    def _read(self, release: Release) -> Entry:
         folder = f"models/{release.model}"
         config = None
         if release.config is not None:
             name, _, pinned = release.config.partition("@")
             config = self._load(InferenceConfig, pinned or release.commit, f"{folder}/configs/{name}.yaml")
-        entry = Entry(
+        return Entry(
             model=self._load(Model, release.commit, f"{folder}/model.yaml"),
             version=self._load(ModelVersion, release.commit, f"{folder}/versions/{release.version}.yaml"),
             config=config,
         )
-        with self._lock:
-            return self._entries.setdefault((release.digest, release.commit), entry)
 
     def keep(self, releases: Iterable[Release]) -> None:
         """Forget all others: a controller lives for months, and sees many releases."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.fleet import Need
+from tidegate.engine.source import Snapshot
 from tidegate.rollout.capacity import hot_releases, replicas
 from tidegate.rollout.state import Desired, RouteState
 from tidegate.spec.errors import NeedsPerson, TidegateError
@@ -50,6 +51,11 @@ class Needs:
             except TidegateError as error:
                 unknown[release.workload] = error
         return needs, unknown
+
+    def saw(self, snapshot: Snapshot) -> None:
+        """A commit has been read: what it asks for need not be read from git once more."""
+        asked = (wish.release for wish in snapshot.desired.values() if isinstance(wish, Desired))
+        self._catalog.saw(snapshot.declared, asked)
 
     def keep(self, states: Iterable[RouteState]) -> None:
         """Forget the declarations of releases that no route needs hot any more."""

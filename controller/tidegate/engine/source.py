@@ -88,6 +88,8 @@ class Source:
         declared = loader.load(files)
         findings = tuple(validator.validate(declared, files))
         blocked = blocking(findings, declared)
+        if loader is self._loader and not self._touched:
+            self._learn(commit, declared)
         desired: dict[str, Desired | str] = dict(desired_routes(declared, commit, touched, self._pinned))
         for route in desired:
             errors = blocked.get(route.partition("/")[0])
@@ -95,6 +97,17 @@ class Source:
                 desired[route] = f"{errors[0].path}:{errors[0].line}:{errors[0].column}: {errors[0].message}"
         info = self._mirror.describe(commit)
         return Snapshot(commit, info.subject, info.author, declared, desired, findings)
+
+    def _learn(self, commit: str, declared: Declared) -> None:
+        """The first reading asks about every route: all of them at once."""
+        questions: list[Asking] = []
+
+        def noted(asking: Asking) -> str:
+            questions.append(asking)
+            return commit
+
+        desired_routes(declared, commit, noted, self._pinned)
+        self._touched = dict(zip(questions, self._mirror.asked_by_all(commit, questions), strict=True))
 
     def _newest(self, commit: str, asking: Asking) -> str:
         found = self._touched.get(asking)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from tidegate.gitrepo import tree
 from tidegate.gitrepo.git import DamagedRepository, Git, sort
 from tidegate.gitrepo.remote import Remote
-from tidegate.gitrepo.touch import Touches
+from tidegate.gitrepo.touch import Question, Touches
 from tidegate.gitrepo.tree import CommitInfo
 from tidegate.spec.controller import Author
 from tidegate.spec.errors import NeedsPerson, RetryLater
@@ -98,6 +98,10 @@ class Mirror:
     def asked(self, commit: str, deployment: str, feature: str | None, others: tuple[str, ...]) -> str:
         """The newest commit up to `commit` that changed what a route asks for (touch.py)."""
         return self._healed(lambda: self._touches.newest(commit, deployment, feature, others))
+
+    def asked_by_all(self, commit: str, questions: Sequence[Question]) -> list[str]:
+        """The same for many routes, in order."""
+        return self._healed(lambda: self._touches.newest_of_all(commit, questions))
 
     def resolve(self, name: str) -> str | None:
         """The full id of a commit, None when it is not here."""

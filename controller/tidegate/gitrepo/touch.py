@@ -6,14 +6,25 @@ Neighbours: tree.py reads; deployment.py knows the fields; mirror.py owns one, `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
 from tidegate.gitrepo import tree
 from tidegate.gitrepo.deployment import request
 from tidegate.gitrepo.git import Git
+from tidegate.gitrepo.walk import walk
 from tidegate.spec.errors import NeedsPerson
 
 DEEPEST = 1000
 """Edits of a deployment that are looked through for the one that asked."""
 KEPT = 10_000
+
+
+Question: TypeAlias = tuple[str, str | None, tuple[str, ...]]
+"""What a route asks by: the path of its deployment, the feature (None: the model), and the files whose every change counts
+(the version's, the config's)."""
+MANY: Final = 64
+"""Questions from which on reading the whole history once costs less than asking git about each."""
 
 
 class Touches:
@@ -22,6 +33,27 @@ class Touches:
     def __init__(self, git: Git) -> None:
         self._git = git
         self._changed: dict[str, frozenset[str]] = {}
+
+    def newest_of_all(self, commit: str, questions: Sequence[Question]) -> list[str]:
+        """`newest` of each, in order; a whole portfolio's questions are answered by one walk through the history."""
+        if len(questions) < MANY:
+            return [self.newest(commit, *question) for question in questions]
+        past = walk(self._git, commit)
+        answers = past.newest([frozenset((deployment, *others)) for deployment, _, others in questions])
+        changed = {first: past.changed(first) for first in set(answers)}
+        unclear = {
+            index: past.parents[first][0]
+            for index, first in enumerate(answers)
+            if past.parents[first] and changed[first].isdisjoint(questions[index][2])
+        }
+        wanted = {(at, questions[index][0]) for index, before in unclear.items() for at in (answers[index], before)}
+        texts = tree.blobs_at(self._git, wanted)
+        for index, before in unclear.items():
+            deployment, feature, _ = questions[index]
+            now, then = (_asked(texts.get((at, deployment)), feature) for at in (answers[index], before))
+            if now == then:
+                answers[index] = self.newest(before, *questions[index])
+        return answers
 
     def newest(self, commit: str, deployment: str, feature: str | None, others: tuple[str, ...]) -> str:
         """The newest commit, `commit` or before it, that changed what a route asks for. Raises NeedsPerson, RetryLater.
@@ -49,10 +81,14 @@ class Touches:
         return found
 
     def _request(self, commit: str, deployment: str, feature: str | None) -> object:
-        content = tree.blob(self._git, commit, deployment)
-        if content is None:
-            return None
-        try:
-            return request(content.decode("utf-8", "replace"), feature)
-        except NeedsPerson:  # no YAML at that commit: then it asked for nothing
-            return None
+        return _asked(tree.blob(self._git, commit, deployment), feature)
+
+
+def _asked(content: bytes | None, feature: str | None) -> object:
+    """What a deployment asks for one route; None without one, and where it is no YAML: then it asked for nothing."""
+    if content is None:
+        return None
+    try:
+        return request(content.decode("utf-8", "replace"), feature)
+    except NeedsPerson:
+        return None

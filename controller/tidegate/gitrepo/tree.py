@@ -6,7 +6,7 @@ Neighbours: git.py runs the commands; mirror.py adds self-healing; the CLI uses 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.gitrepo.git import DamagedRepository, Git
@@ -30,6 +30,13 @@ def resolve(git: Git, name: str) -> str | None:
     return answer.out.decode().strip() if answer.code == 0 else None
 
 
+def first_of(git: Git, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first of these refs that there is, with its commit; None when there is none. One question for all."""
+    asked = "".join(f"{name}^{{commit}}\n" for name in names).encode()
+    answers = git.run("cat-file", "--batch-check=%(objectname)", stdin=asked).decode("utf-8", "replace").splitlines()
+    return next(((name, found) for name, found in zip(names, answers, strict=True) if " " not in found), None)
+
+
 def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """Contents of the regular files at `commit` whose path is wanted. Links and submodules are no files of ours.
 
@@ -43,7 +50,7 @@ def read(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, byte
 def listing(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
     """The blob ids of the same files, by path. Raises NeedsPerson for an unknown commit."""
     files: dict[str, str] = {}
-    for found in _split(_at(git, commit, "ls-tree", "-r", "-z", "--full-tree", commit)):
+    for found in split(_at(git, commit, "ls-tree", "-r", "-z", "--full-tree", commit)):
         head, _, path = found.partition("\t")
         mode, kind, blob_id = head.split()
         if kind == "blob" and mode != "120000" and wanted(path):
@@ -59,7 +66,7 @@ def blob(git: Git, commit: str, path: str) -> bytes | None:
 
 def entry(git: Git, commit: str, path: str) -> tuple[str, str] | None:
     """Mode and blob id of a regular file at `commit`, None when it is not there."""
-    for found in _split(_at(git, commit, "ls-tree", "-z", "--full-tree", commit, "--", path)):
+    for found in split(_at(git, commit, "ls-tree", "-z", "--full-tree", commit, "--", path)):
         mode, kind, blob_id = found.partition("\t")[0].split()
         if kind == "blob" and mode != "120000":
             return mode, blob_id
@@ -87,7 +94,7 @@ def describe(git: Git, commit: str) -> CommitInfo:
 
 def changed(git: Git, before: str, after: str) -> list[tuple[str, str]]:
     """(status, path) of every file that differs: A added, D deleted, M modified, T other type. A rename is D and A."""
-    words = _split(_at(git, before, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after))
+    words = split(_at(git, before, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after))
     return list(zip(words[::2], words[1::2], strict=True))
 
 
@@ -99,7 +106,7 @@ def changed_between(git: Git, before: str, after: str) -> frozenset[str] | None:
         return None
     commits = git.run("rev-list", after, f"^{before}")
     options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
-    return frozenset(_split(git.run("diff-tree", "--stdin", *options, stdin=commits)))
+    return frozenset(split(git.run("diff-tree", "--stdin", *options, stdin=commits)))
 
 
 def with_trailers(git: Git, after: str, before: str, trailers: Mapping[str, str]) -> str | None:
@@ -112,7 +119,7 @@ def with_trailers(git: Git, after: str, before: str, trailers: Mapping[str, str]
 def changed_by(git: Git, commit: str) -> frozenset[str]:
     """Every path in which a commit differs from one of its parents; all of its paths when it has none."""
     options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
-    return frozenset(_split(git.run("diff-tree", "--stdin", *options, stdin=f"{commit}\n".encode())))
+    return frozenset(split(git.run("diff-tree", "--stdin", *options, stdin=f"{commit}\n".encode())))
 
 
 def is_ancestor(git: Git, before: str, after: str) -> bool:
@@ -131,7 +138,8 @@ def _at(git: Git, commit: str, *command: str) -> bytes:
         raise NeedsPerson(f"commit {commit[:12]} is not in the repository", fix=fix) from error
 
 
-def _split(out: bytes) -> list[str]:
+def split(out: bytes) -> list[str]:
+    """The parts of git's `-z` output; bytes of a path that are no UTF-8 as surrogates."""
     return [part.decode("utf-8", "surrogateescape") for part in out.split(b"\0") if part]
 
 
@@ -151,3 +159,23 @@ def blobs(git: Git, ids: set[str]) -> dict[str, bytes]:
         contents[words[0]] = out[end + 1 : end + 1 + size]
         position = end + 1 + size + 1
     return contents
+
+
+def blobs_at(git: Git, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """The contents of files by (commit, path), those that are there, by one `cat-file --batch`."""
+    asked = sorted(pair for pair in wanted if "\n" not in pair[1])
+    lines = "".join(f"{commit}:{path}\n" for commit, path in asked).encode("utf-8", "surrogateescape")
+    out = git.run("cat-file", "--batch", stdin=lines)
+    found: dict[tuple[str, str], bytes] = {}
+    position = 0
+    for pair in asked:
+        end = out.index(b"\n", position)
+        head = out[position:end]
+        position = end + 1
+        if head.endswith(b" missing"):
+            continue
+        size = int(head.rpartition(b" ")[2])
+        if head.split(b" ")[-2] == b"blob":
+            found[pair] = out[position : position + size]
+        position += size + 1
+    return found
