@@ -155,3 +155,27 @@ def test_somebody_who_pushes_in_between_is_built_upon(repository: World) -> None
     hook.chmod(0o755)
     assert said(world, "hold", "digits")["how"] == "pushed"
     assert world.commits()[:2] == ["Hold digits", "between"]
+
+
+def test_a_features_config_alone_is_taken_back_by_a_pin_of_its_own(repository: World) -> None:
+    world = repository
+    before = world.head()
+    world.config(temperature=0.9)
+    world.commit("warmer, for everybody")
+    done = said(world, "rollback", "digits/archive", "--config-only", "--reason", "receipts are wrong")
+    assert done["how"] == "reverted"
+    text = world.at_remote(DEPLOYMENT)
+    assert f"features: {{archive: {{config: default@{before}}}}}" in text
+    assert '\nconfig: "default"\n' in text
+    assert "0.9" in world.at_remote("models/digits/configs/default.yaml"), "the others keep theirs"
+    assert world.trailers()["Tidegate-Route"] == "digits/archive"
+
+
+def test_a_features_version_is_taken_back_for_it_alone(repository: World) -> None:
+    world = repository
+    world.pull()
+    world.deploy("2.0.0", config="default")
+    said(world, "rollback", "digits/archive", "--reason", "receipts are wrong")
+    text = world.at_remote(DEPLOYMENT)
+    assert 'version: "2.0.0"' in text
+    assert 'archive: {version: "1.0.0"' in text
