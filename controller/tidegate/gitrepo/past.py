@@ -83,7 +83,8 @@ def said_to_revert(git: Git, base: str, heads: Sequence[str]) -> list[tuple[str,
 
     Each with the parent that it goes back to where the message names one (a merge), newest first.
     """
-    out = git.run("rev-list", "--format=%B", "--max-count=1000", *heads, f"^{base}") if heads else b""
+    ahead = [head for head in heads if head != base]
+    out = git.run("rev-list", "--format=%B", "--max-count=1000", *ahead, f"^{base}") if ahead else b""
     said = list(dict.fromkeys(match.groups() for match in _REVERTS.finditer(out)))[:MOST_REVERTS]
     found = []
     for name, onto in said:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tidegate.cli.check.tree import Entry, Tree
 from tidegate.gitrepo import past
-from tidegate.gitrepo.tree import resolve
+from tidegate.gitrepo.tree import first_of, resolve
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.layout import wanted
 
@@ -79,14 +79,19 @@ def base_commit(tree: Tree, reference: str | None, recall: Recall = lambda _, as
             return None
         fix = "leave '--base' out, or validate a clone"
         raise NeedsPerson("is in no git repository: there is nothing to compare with", where=str(tree.root), fix=fix)
-    name = _implied(tree, recall) if reference is None else reference
-    if name is None:
-        return None
+    if reference is None:
+        implied = _implied(tree, recall)
+        if implied is None:
+            return None
+        name, tip = implied
+    else:
+        name = reference
+        tip = resolve(tree.git, name.removesuffix(EXACTLY)) if name else None
     heads, shallow = past.standing(tree.git)
-    tip = resolve(tree.git, name.removesuffix(EXACTLY)) if name else None
     if tip is None:
         raise _missing(name, shallow)
-    commit = tip if name.endswith(EXACTLY) or not heads else past.merge_base(tree.git, tip, heads)
+    own = name.endswith(EXACTLY) or heads in ((), (tip,))
+    commit = tip if own else past.merge_base(tree.git, tip, heads)
     if commit is None and shallow:
         raise NeedsPerson(f"the clone is too shallow to tell where this left '{name}'", where=name, fix=_DEEPER)
     # Nothing in common at all (another root): what the other side holds is what must stay.
@@ -136,16 +141,16 @@ def _missing(name: str, shallow: bool) -> NeedsPerson:
     return NeedsPerson("there is no such commit", where=name, fix=fix)
 
 
-def _implied(tree: Tree, recall: Recall) -> str | None:
-    """What to compare with when nobody said so; None where nothing is being proposed."""
+def _implied(tree: Tree, recall: Recall) -> tuple[str, str | None] | None:
+    """What to compare with when nobody said so, and its commit; None where nothing is being proposed."""
     assert tree.git is not None
     target = _pull_request()
     if target is not None and _checked_out(tree):
-        return target
+        return target, resolve(tree.git, target)
     if not tree.staged:
         return None
     names = [f"refs/remotes/origin/{branch}" for branch in (_followed(tree, recall), "HEAD") if branch]
-    return next((name for name in (*names, "HEAD") if resolve(tree.git, name) is not None), None)
+    return first_of(tree.git, (*names, "HEAD"))
 
 
 def _pull_request() -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from typing import Final
 
 from tidegate.cli.check.entry import blob_id
 from tidegate.cli.check.history import Base
@@ -23,6 +24,9 @@ from tidegate.rules.history import History
 from tidegate.rules.suppress import Excuse, excuses_of
 from tidegate.spec.declared import Declared, DeclaredModel, load
 from tidegate.spec.source import MAX_BYTES
+
+_FEW: Final = 2048
+"""Files whose contents are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Judge:
         findings = tuple(run_general(context))
         return Outcome(findings, excuses_of(files), None, self._surroundings.told(), not self._oddly)
 
+    def fetch(self, units: Iterable[Unit]) -> None:
+        """Have git tell at once what the units will be judged by, if it is little: asking often takes longer."""
+        blobs = [self._tree.files[path].blob for unit in units for path in unit.paths if self._tree.staged]
+        merged = self._base.blobs if self._base is not None else {}
+        for path in (path for unit in units for path in unit.merged):
+            now = self._tree.files.get(path)
+            if now is None or now.blob != merged[path]:
+                blobs.append(merged[path])
+        if len(blobs) <= _FEW:
+            self._tree.hold(blobs)
+
     def prepare(self) -> None:
         """Read what all models are judged beside, so that processes which are forked from here need not."""
         _ = self._beside, (self._merged_beside if self._base is not None else None)
@@ -142,11 +157,10 @@ class Judge:
         if base is None:
             return None
         beside, general = self._merged_beside
-        merged: dict[str, bytes] = {}
+        merged = self._merged([path for unit in units for path in unit.merged], files)
         models: dict[str, DeclaredModel] = {}
         for unit in units:
-            found = self._merged(unit.merged, files)
-            merged |= found
+            found = {path: merged[path] for path in unit.merged}
             same = found == {path: files[path] for path in unit.paths if path in files}
             name = unit.name or ""
             if same and name in declared.models:

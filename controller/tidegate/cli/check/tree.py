@@ -88,8 +88,20 @@ class Tree:
         """The contents of these blobs of the repository, by id. Raises DamagedRepository for one that is missing."""
         from tidegate.gitrepo.tree import blobs
 
-        assert self.git is not None
-        return blobs(self.git, set(ids))
+        asked = set(ids)
+        found = {blob: self._held[blob] for blob in asked if blob in self._held}
+        if len(found) < len(asked):
+            assert self.git is not None
+            found |= blobs(self.git, asked.difference(found))
+        return found
+
+    def hold(self, ids: Iterable[str]) -> None:
+        """Keep these contents in memory."""
+        self._held.update(self.contents(ids))
+
+    @cached_property
+    def _held(self) -> dict[str, bytes]:
+        return {}
 
 
 def tree_of(root: Path, staged: bool | None = None, *, git: bool = False) -> Tree:

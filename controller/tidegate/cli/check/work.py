@@ -48,6 +48,7 @@ def work(tree: Tree, asked: Asked | None, today: date, common: str, memory: Memo
         used = list(found)
         judge = Judge(tree, base, general, today, memory.answers())
         missing = [unit for unit in models if unit.key not in found]
+        judge.fetch((general, *missing) if missing or general.key not in found else ())
         found |= _models(judge, missing)
         if general.key not in found:
             facts = {
