@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.world import World
 from tidegate.engine.settings import load_settings
+from tidegate.evaluation.measure import WARM_UP
 from tidegate.gateway.supervisor import Gateway
 
 SET = "models/digits/evaluation/set.jsonl"
 EXAMPLES = 200
+EVALUATOR = Path(__file__).parents[1] / "support/evaluator.py"
 
 
 def lines(count: int = EXAMPLES, sliced: bool = True) -> str:
@@ -38,13 +42,13 @@ def contract(
     return {"evaluation_set": where, **(rules or {"metrics": {"accuracy": {"min": 0.9}}})}
 
 
-def declared(world: World, text: str | None = None, **rules: Any) -> None:
+def declared(world: World, text: str | None = None, features: tuple[str, ...] = (), **rules: Any) -> None:
     """The set and a model that names it, in the clone."""
     text = lines() if text is None else text
     world.write(SET, text)
     if "sha256" in rules:  # out of the validator's sight
         rules["uri"] = f"file://{world.clone / SET}"
-    world.model(protocol="http", acceptance=contract(text, **rules))
+    world.model(protocol="http", features=features, acceptance=contract(text, **rules))
 
 
 def begun(world: World, text: str | None = None, **rules: Any) -> str:
@@ -142,3 +146,127 @@ def test_a_set_that_cannot_judge_holds_the_candidate_and_rejects_nobody(
     assert cause in held["reason"]
     assert world.route()["candidate"]["hold"] == "validation"
     assert "rolled_back" not in world.kinds()
+
+
+def own(*words: str, **more: Any) -> dict[str, Any]:
+    """A policy's `validate` with the evaluator of the tests, as a process."""
+    return {"command": [sys.executable, str(EVALUATOR), *words], **more}
+
+
+def test_an_evaluator_of_one_s_own_takes_the_place_of_the_built_in_one(world: World) -> None:
+    world.policy(validation=own())
+    begun(world, metrics={"accuracy": {"min": 0.95}, "politeness": {"min": 0.5}})
+    found = world.facts("history", "digits")["history"][0]["validation"]
+    assert found["evaluation"]["metrics"] == {"accuracy": 1.0, "politeness": 0.75}
+    assert found["evaluator"].endswith("evaluator.py")
+    world.version("2.0.0", env={"WRONG": "7"})
+    back = world.until("rolled_back", commit=world.deploy("2.0.0"))
+    assert "validation failed: accuracy 0.93 is below 0.95; measured on 200 examples" in back["reason"]
+
+
+def test_an_evaluator_that_refuses_rejects_with_its_last_lines(world: World) -> None:
+    declared(world)
+    world.policy(validation=own("refuse"))
+    world.version("1.0.0")
+    back = world.until("rolled_back", commit=world.deploy("1.0.0"))
+    assert "the evaluator ended with exit code 3: looked at the answers / they are rude" in back["reason"]
+
+
+@pytest.mark.parametrize(
+    ("validation", "cause"),
+    [
+        (own("chatter"), "what it printed is no report"),
+        (own("hang", timeout="1s"), "it did not end within 1 s"),
+        ({"command": ["no-such-evaluator"]}, "cannot run 'no-such-evaluator'"),
+        ({"image": f"example.com/evaluator@sha256:{'ab' * 32}"}, "names an image alone"),
+    ],
+    ids=["no report", "hangs", "missing", "image"],
+)
+def test_a_broken_evaluator_holds_and_a_mended_policy_goes_on(
+    world: World, validation: dict[str, Any], cause: str
+) -> None:
+    declared(world)
+    world.policy(validation=validation)
+    world.version("1.0.0")
+    commit = world.deploy("1.0.0")
+    held = world.until("held", commit=commit)
+    assert cause in held["reason"]
+    assert world.route()["stable"] is None
+    assert "rolled_back" not in world.kinds()
+
+
+def test_a_validation_that_was_interrupted_is_begun_again_and_one_that_is_over_is_not(
+    world: World, tmp_path: Path
+) -> None:
+    log = tmp_path / "asked"
+    asked = {"ASKED_LOG": str(log), "LATENCY_MS": "40"}
+    declared(world)
+    world.version("1.0.0", env=asked)
+    commit = world.deploy("1.0.0")
+    world.wait(lambda: log.exists() and len(log.read_text().splitlines()) > 20, "the first examples")
+    world.kill()
+    before = len(log.read_text().splitlines())
+    assert before < EXAMPLES
+    world.start()
+    world.until("promoted", commit=commit)
+    times = len(log.read_text().splitlines())
+    assert times >= before + EXAMPLES
+    assert world.facts("history", "digits")["history"][0]["validation"]["evaluation"]["examples"] == EXAMPLES
+    world.policy(standby="2h")
+    world.commit("Nothing that is asked again")
+    world.kill()
+    world.start()
+    shown = world.wait(lambda: world.route().get("validation"), "the report after a restart")
+    assert [one["examples"] for one in shown.values()] == [EXAMPLES]
+    assert len(log.read_text().splitlines()) == times
+    assert "before users: accuracy 1, latency_p95_ms" in world.cli("status").stdout
+
+
+def test_two_routes_that_try_one_release_share_its_validation(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    begun(world, features=("archive",))
+    world.version("1.1.0")
+    world.deploy("1.0.0", features={"archive": {"version": "1.1.0"}})
+    world.until("step", "digits/archive", step="canary")
+    world.version("2.0.0", env={"ASKED_LOG": str(log), "LATENCY_MS": "20", "WRONG": "20"})
+    commit = world.deploy("2.0.0", features={"archive": {"version": "2.0.0"}})
+    for route in ("digits", "digits/archive"):
+        assert "accuracy 0.8 is below 0.9" in world.until("rolled_back", route, commit=commit)["reason"]
+    assert len(log.read_text().splitlines()) == EXAMPLES + WARM_UP
+
+
+def test_the_measuring_of_a_superseded_candidate_is_given_up(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    begun(world)
+    world.version("2.0.0", env={"ASKED_LOG": str(log), "LATENCY_MS": "400"})
+    slow = world.deploy("2.0.0")
+    world.wait(lambda: log.exists() and len(log.read_text().splitlines()) > 3, "the slow candidate's first examples")
+    world.version("3.0.0")
+    commit = world.deploy("3.0.0")
+    world.until("superseded", commit=slow)
+    world.until("step", commit=commit)
+    assert len(log.read_text().splitlines()) < EXAMPLES / 2
+
+
+def test_sample_requests_of_the_policy_have_to_be_answered_well(world: World) -> None:
+    samples = "".join(json.dumps({"input": {"n": number}}) + "\n" for number in range(10))
+    path = "policies/samples.jsonl"
+    world.write(path, samples)
+    digest = hashlib.sha256(samples.encode()).hexdigest()
+    world.policy(validation={"requests": 25, "samples": {"uri": f"file:{path}", "sha256": digest}})
+    world.begin(protocol="http")
+    world.version("2.0.0", env={"NAN": "1"})
+    back = world.until("rolled_back", commit=world.deploy("2.0.0"))
+    assert "3 of 25 examples failed (at most 0 of them may fail): example 1: the answer holds nan" in back["reason"]
+    assert f"measured on 25 examples of set {digest[:12]}" in back["reason"]
+
+
+def test_requests_without_anything_to_send_hold(world: World) -> None:
+    world.policy(validation={"requests": 5})
+    world.model(protocol="http")
+    world.version("1.0.0")
+    held = world.until("held", commit=world.deploy("1.0.0"))
+    assert (
+        "the policy asks for 5 requests, and there are none to send; fix: give the policy validate.samples"
+        in held["reason"]
+    )

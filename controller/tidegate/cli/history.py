@@ -20,15 +20,21 @@ def history(
 
     Example: tidegate history digits --format json
     """
+    from tidegate.cli.screen import report_text
     from tidegate.engine.settings import open_settings
+    from tidegate.engine.summary import short_report
     from tidegate.journal.reader import Reader
 
     with Reader(open_settings(config).journal) as journal:
         found = journal.history(route, limit=limit)
+        reports = {digest[:12]: doc for digest, doc in journal.reports().items()}
+    found = [{**event, "validation": reports.get(event["release"])} for event in found]
     if format is Format.JSON:
         print_json({"version": 1, "history": found})
         return
     for event in found:
         typer.echo(event_line(event))
+        if event["validation"] is not None:
+            typer.echo(f"    {report_text(short_report(event['validation']))}")
     if not found:
         typer.echo("no release has come to an end yet", err=True)

@@ -70,6 +70,7 @@ def _lines(route: dict[str, Any]) -> list[Text]:
         if why and not candidate["hold"]:
             line.append(f"; not ready yet: {why}", style="yellow")
         lines.append(line)
+    lines += _measured(route)
     watch = route.get("watch")
     if watch and watch["verdict"]:
         failed = watch["verdict"]["result"] == "fail"
@@ -85,6 +86,30 @@ def _lines(route: dict[str, Any]) -> list[Text]:
     if route["problem"]:
         lines.append(Text(route["problem"], style="red"))
     return lines
+
+
+def _measured(route: dict[str, Any]) -> list[Text]:
+    """What the candidate's validation shows; without a candidate, what the stable release's showed."""
+    about = route["candidate"] or route["stable"]
+    report = route.get("validation", {}).get(about["release"]) if about else None
+    if report is None:
+        return []
+    if report["measuring"]:
+        return [Text("is being measured on the contract's evaluation set", style="dim")]
+    return [Text(f"{about['version']} {report_text(report)}", style="dim")]
+
+
+def report_text(report: dict[str, Any]) -> str:
+    """A validation's report in one line."""
+    if report["refused"]:
+        return f"was refused before users: {report['refused']}"
+    metrics = report["metrics"] or {}
+    shown = [name for name in metrics if not name.startswith(("latency_", "error_rate"))][:3]
+    shown += [name for name in ("latency_p95_ms",) if name in metrics]
+    figures = ", ".join(f"{name} {metrics[name]:.4g}" for name in shown)
+    failed = f", {report['failed']} failed" if report["failed"] else ""
+    where = f"{report['examples']} examples of set {(report['sha256'] or '')[:12]}{failed}"
+    return f"before users: {figures + ' on ' if figures else ''}{where}"
 
 
 def _row(route: dict[str, Any], release: dict[str, Any], role: str) -> tuple[RenderableType, ...]:

@@ -103,6 +103,7 @@ class Runner:
                     meters=controller.evidence.meters(name),
                     git=controller.duties.said.get(name),
                     problem=wish if isinstance(wish, str) else str(error) if error else None,
+                    validation=controller.validation.told(state),
                 )
             )
         problems = [problem_doc(error) for error in controller.problems.values()]

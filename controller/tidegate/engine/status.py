@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import __version__
-from tidegate.engine.summary import route_doc
+from tidegate.engine.summary import route_doc, short_report
 from tidegate.journal.reader import Reader
 from tidegate.rollout.serial import from_doc
 from tidegate.rollout.state import Readiness
@@ -65,15 +65,27 @@ def stored_status(journal: str) -> dict[str, Any]:
     doc = base_doc(running=False, at=now)
     try:
         with Reader(journal) as reader:
-            stored = reader.status()
+            stored, reports = reader.status(), reader.reports()
     except NeedsPerson as error:
         doc["problems"].append(problem_doc(error))
         return doc
     for document in stored["routes"].values():
         state = from_doc(document)
+        releases = [state.stable, state.candidate.release if state.candidate else None]
+        known = {one.id: short_report(reports[one.digest]) for one in releases if one and one.digest in reports}
         ready = dict.fromkeys(hot(state), Readiness.READY)
         doc["routes"].append(
-            route_doc(state, traffic(state, ready), now, ready={}, why={}, meters={}, git=None, problem=None)
+            route_doc(
+                state,
+                traffic(state, ready),
+                now,
+                ready={},
+                why={},
+                meters={},
+                git=None,
+                problem=None,
+                validation=known,
+            )
         )
     doc["problems"] += [{"message": one["message"], "fix": one.get("fix", "")} for one in stored["problems"]]
     return doc

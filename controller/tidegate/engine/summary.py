@@ -104,6 +104,13 @@ def standby_doc(standby: Standby, now: float) -> dict[str, Any]:
     return {**(release_doc(standby.release) or {}), "for": round(max(0.0, standby.until - now), 1)}
 
 
+def short_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a validation showed, for the status: the figures of the whole set, no slices."""
+    found = report["evaluation"] or report["requests"] or {}
+    figures = {name: found.get(name) for name in ("sha256", "examples", "failed", "failures", "metrics")}
+    return {"measuring": False, **{name: report[name] for name in ("at", "seconds", "evaluator", "refused")}, **figures}
+
+
 def route_doc(
     state: RouteState,
     traffic: Traffic,
@@ -114,8 +121,9 @@ def route_doc(
     meters: Mapping[str, Mapping[str, Any]],
     git: str | None,
     problem: str | None,
+    validation: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """One route, whole. `ready` and `why` by workload digest; `meters` by release id."""
+    """One route, whole. `ready` and `why` by workload digest; `meters` and `validation` by release id."""
     releases = [release for release in (state.stable, state.candidate and state.candidate.release) if release]
     return {
         "route": state.route,
@@ -143,4 +151,5 @@ def route_doc(
         "git": git,
         "problem": problem,
         "meters": {name: dict(meter) for name, meter in meters.items()},
+        "validation": {name: dict(report) for name, report in (validation or {}).items()},
     }

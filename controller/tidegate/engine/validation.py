@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tidegate.engine.catalog import Catalog, Entry
 from tidegate.engine.fleet import Fleet
 from tidegate.engine.staging import Plan, Staging, plan_of
+from tidegate.engine.summary import short_report
 from tidegate.engine.workers import Done, Workers
 from tidegate.evaluation.job import Measured
 from tidegate.journal.journal import Journal
@@ -61,6 +62,8 @@ class Validation:
         self._unsaved: dict[str, dict[str, Any]] = {}
         self._running: dict[str, threading.Event] = {}
         self._wanted: set[str] = set()
+        self._measured: dict[str, str] = {}
+        self._newest: dict[str, dict[str, Any]] | None = None
 
     def answers(self, state: RouteState) -> Answer:
         """For the route's candidate; nothing while it is measured, or when git cannot be asked just now."""
@@ -86,11 +89,14 @@ class Validation:
         match done.key:
             case ("validate", str() as key):
                 self._running.pop(key, None)
+                self._measured = {digest: of for digest, of in self._measured.items() if of != key}
                 if done.error is not None:
                     self._errors[key] = done.error
                     log.warning("a validation could not be done: %s", done.error)
                 elif done.value is not None:
                     self._errors.pop(key, None)
+                    if self._newest is not None:
+                        self._newest[done.value["release"]] = short_report(done.value)
                     self._reports[key] = self._unsaved[key] = done.value
                     log.info(
                         "%s %s: measured in %.1f s",
@@ -121,9 +127,16 @@ class Validation:
         for event in self._running.values():
             event.set()
 
-    def measuring(self) -> bool:
-        """Whether something is being measured."""
-        return bool(self._running)
+    def told(self, state: RouteState) -> dict[str, dict[str, Any]]:
+        """For the status: what is known of the stable release and the candidate, by short id."""
+        if self._newest is None:
+            self._newest = {digest: short_report(doc) for digest, doc in self._journal.reports().items()}
+        releases = [state.stable, state.candidate.release if state.candidate else None]
+        found = {one.id: self._newest[one.digest] for one in releases if one is not None and one.digest in self._newest}
+        candidate = state.candidate
+        if candidate is not None and not candidate.validated and candidate.release.digest in self._measured:
+            found[candidate.release.id] = {"measuring": True}
+        return found
 
     # -- the figures of its file ---------------------------------------------------------------------------------------
 
@@ -229,6 +242,7 @@ class Validation:
                     ("validate", plan.key), lambda: self._staging.examine(*job, gentle=gentle), slow=True
                 ):
                     self._running[plan.key] = given_up
+                    self._measured[release.digest] = plan.key
         return report
 
     def _server(self, release: Release) -> Instance | None:
@@ -262,18 +276,3 @@ def _told(error: TidegateError) -> str:
     """An error in one line."""
     text = f"{error.where}: {error.message}" if error.where else error.message
     return f"{text}; fix: {error.fix}" if error.fix else text
-
-
-def short_report(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report for the status: the figures of the whole set, no slices."""
-    found = report["evaluation"] or report["requests"]
-    doc = {name: report[name] for name in ("at", "seconds", "evaluator", "refused")}
-    if found is None:
-        return doc
-    return doc | {name: found[name] for name in ("sha256", "examples", "failed", "failures", "metrics")}
-
-
-def reports_of(journal: Journal, releases: Iterable[Release]) -> dict[str, dict[str, Any]]:
-    """The newest report of each release, short, by short id."""
-    found = {release.id: journal.reports(release.digest) for release in releases}
-    return {name: short_report(reports[0]) for name, reports in found.items() if reports}

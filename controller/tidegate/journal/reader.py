@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, func, select
 
 from tidegate.journal.database import journal_path, reading, told
+from tidegate.journal.lease import Holder, read_holder
 from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, check_format, read_format
 from tidegate.spec.errors import NeedsPerson
 
@@ -67,6 +68,11 @@ class Reader:
         """The states of all routes, by name."""
         with self._view() as connection:
             return {row.route: json.loads(row.doc) for row in connection.execute(_all_states())}
+
+    def holder(self) -> Holder | None:
+        """Which controller acts, or acted last; None when none ever did."""
+        with self._view() as connection:
+            return read_holder(connection)
 
     def status(self) -> Doc:
         """`routes` (their states), `problems` (key, `since`, what was put) and `updated_at`, of one moment."""
@@ -122,11 +128,11 @@ class Reader:
             found = connection.execute(select(REPORTS.c.doc).where(REPORTS.c.key == key)).scalar()
         return None if found is None else json.loads(found)
 
-    def reports(self, release: str) -> list[Doc]:
-        """What the validations of a release showed, newest first. `release`: its digest, or the beginning of it."""
-        query = select(REPORTS.c.doc).where(REPORTS.c.release.startswith(release, autoescape=True))
+    def reports(self) -> dict[str, Doc]:
+        """What the newest validation of each release showed, by the release's digest."""
         with self._view() as connection:
-            return [json.loads(row.doc) for row in connection.execute(query.order_by(REPORTS.c.at.desc()))]
+            rows = connection.execute(select(REPORTS.c.release, REPORTS.c.doc).order_by(REPORTS.c.at, REPORTS.c.key))
+            return {row.release: json.loads(row.doc) for row in rows}
 
     def cursor(self, name: str) -> Doc | None:
         """A cursor as it was put, None when there is none."""
