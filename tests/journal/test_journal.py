@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.journal.journal import KEPT_VERDICTS, Journal
+from tidegate.journal.lease import LeaseHeld
 from tidegate.journal.reader import Reader
 from tidegate.journal.schema import FORMAT
 from tidegate.spec.errors import NeedsPerson, RetryLater
@@ -171,23 +172,23 @@ def test_a_problem_keeps_its_first_time_until_it_is_cleared(path: Path) -> None:
         for message in ("first", "second"):
             with journal.transaction() as t:
                 t.put_problem("git", {"message": message})
-        assert journal.status()["problems"] == [{"key": "git", "since": 100.0, "message": "second"}]
+        assert journal.status()["problems"] == [{"key": "git", "since": 101.0, "message": "second"}]
         with journal.transaction() as t:
             t.clear_problem("git")
             t.clear_problem("unknown")
             t.put_state("digits", {"n": 1})
         status = journal.status()
-        assert status == {"routes": {"digits": {"n": 1}}, "problems": [], "updated_at": 102.0}
+        assert status == {"routes": {"digits": {"n": 1}}, "problems": [], "updated_at": 103.0}
 
 
-def test_a_second_controller_is_refused_by_name_and_readers_are_not(journal: Journal, path: Path) -> None:
-    with pytest.raises(
-        NeedsPerson, match=f"another controller \\(process {os.getpid()}\\) writes this journal"
-    ) as caught:
+def test_a_second_controller_watches_and_readers_read(journal: Journal, path: Path) -> None:
+    with pytest.raises(LeaseHeld, match=f"another controller acts \\(process {os.getpid()} on .*\\); this one watches"):
         Journal(path)
-    assert str(path) in str(caught.value)
     with Reader(path) as reader:
         assert reader.states() == {}
+        holder = reader.holder()
+        assert holder is not None
+        assert holder.owner.startswith(f"process {os.getpid()} on ")
     journal.close()
     with Journal(f"sqlite:///{path}") as next_one:
         assert next_one.states() == {}
@@ -204,7 +205,7 @@ def test_the_lock_of_a_killed_controller_is_free(path: Path) -> None:
     ) as owner:  # fmt: skip
         assert owner.stdout is not None
         assert owner.stdout.readline() == "open\n"
-        with pytest.raises(NeedsPerson, match=f"process {owner.pid}"):
+        with pytest.raises(LeaseHeld, match=f"process {owner.pid}"):
             Journal(path)
         owner.kill()
         owner.wait()

@@ -6,6 +6,7 @@ Neighbours: the engine owns one; reader.py is the half that the CLI uses; the do
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,11 +17,14 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from tidegate.journal.database import journal_path, told, writing
+from tidegate.journal.database import journal_path, reading, told, writing
+from tidegate.journal.lease import Lease, LeaseLost, Patience, held_by, read_holder, this_process
 from tidegate.journal.lock import OwnerLock
 from tidegate.journal.reader import Reader
 from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, lift
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, TidegateError
+
+log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 2000
 KEPT_REPORTS = 1000
@@ -79,14 +83,23 @@ class Transaction:
 
 
 class Journal(Reader):
-    """The journal of the controller that owns it; all that a Reader can, and `transaction`. Safe from several threads.
+    """The journal of the controller that acts; all that a Reader can, and `transaction`. Safe from several threads.
 
-    `journal`: a path, or `sqlite:///path`; made when it is not there. `now`: epoch seconds.
-    Raises NeedsPerson when another process owns it, when it is damaged, read-only or of a newer Tidegate;
-    RetryLater when the disk is full.
+    `journal`: a path, or `sqlite:///path`; made when it is not there. `now`: epoch seconds; `clock`: seconds that only go
+    forward. `patience`: what was seen of another controller's lease in earlier attempts. `name`: who this one is, for people.
+    Raises LeaseHeld while another controller acts, NeedsPerson when the journal is damaged, read-only or of a newer
+    Tidegate, RetryLater when the disk is full.
     """
 
-    def __init__(self, journal: str | Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        journal: str | Path,
+        *,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
+        name: str = "",
+    ) -> None:
         path = journal_path(journal)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +111,16 @@ class Journal(Reader):
         self._now = now
         self._writer = threading.Lock()
         self._owner = OwnerLock(path.with_name(path.name + ".lock"))
+        self._lease = Lease(clock, name or this_process())
         self._writing = writing(path)
+        watched = patience or Patience(clock)
         try:
+            if not self._owner.held:
+                _look_on(path, watched)
             with told(path), self._writing.begin() as connection:
                 _check(connection, path)
                 lift(connection, path)
+                self._lease.take(connection, watched, locked=self._owner.held, now=now())
             super().__init__(path)
         except BaseException:
             self._writing.dispose()
@@ -113,16 +131,61 @@ class Journal(Reader):
     def transaction(self) -> Iterator[Transaction]:
         """Everything put inside is on disk when the block ends, or, when it raises, nothing of it.
 
-        Raises RetryLater when the disk is full, NeedsPerson when the journal is damaged or read-only.
+        Raises RetryLater when the disk is full, NeedsPerson when the journal is damaged or read-only, LeaseLost when another
+        controller acts by now.
         """
-        with self._writer, told(self.path), self._writing.begin() as connection:
-            yield Transaction(connection, self._now())
+        with self._writer:
+            with told(self.path), self._writing.begin() as connection:
+                durable = self._lease.check(connection, locked=self._owner.take())
+                yield Transaction(connection, self._now())
+            durable()
+
+    @property
+    def holds(self) -> bool:
+        """Whether this controller may act, by its own clock alone: for jobs that begin. Costs nothing."""
+        return self._lease.holds
+
+    def hold(self) -> None:
+        """Say that this controller lives, when it is time to. Raises LeaseLost when another one acts: do nothing more then.
+
+        Costs nothing in between. Where nothing can be written nobody else can take over either, and this one goes on.
+        """
+        if not self._lease.due:
+            return
+        try:
+            with self.transaction():
+                pass
+        except LeaseLost:
+            raise
+        except TidegateError:
+            if not self._lease.holds:
+                with self._view() as connection:
+                    self._lease.still_ours(connection)
 
     def close(self) -> None:
-        """Let the next controller in."""
+        """Let the next controller in, at once."""
+        try:
+            with self._writer, told(self.path), self._writing.begin() as connection:
+                self._lease.release(connection)
+        except TidegateError as error:
+            log.info("the lease was not given back, and ends by itself: %s", error.message)
         super().close()
         self._writing.dispose()
         self._owner.release()
+
+
+def _look_on(path: Path, patience: Patience) -> None:
+    """Watch the lease without a word to the database. Raises LeaseHeld; whatever else is wrong is told by who opens it."""
+    engine = reading(path)
+    try:
+        with told(path), engine.begin() as connection:
+            there = read_holder(connection)
+    except TidegateError:
+        return
+    finally:
+        engine.dispose()
+    if there is not None and there.owner and not patience.over(there):
+        raise held_by(there)
 
 
 def _check(connection: Connection, path: Path) -> None:

@@ -1,6 +1,6 @@
-"""One controller a journal: a lock on a file beside it, which the system lets go of however the process ends.
+"""A lock on a file beside the journal, which the system lets go of however the process ends: who gets it knows the last one dead.
 
-Neighbour: journal.py takes it before it writes; readers never do.
+Neighbours: journal.py takes it, lease.py has the word on who acts; readers never lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tidegate.spec.errors import NeedsPerson
 
 
 class OwnerLock:
-    """Held from creation until `release`. Raises NeedsPerson, naming the owner, when another process holds it."""
+    """Tried for at creation, and again by `take`. Raises NeedsPerson when the file cannot be made."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -23,22 +23,24 @@ class OwnerLock:
             raise NeedsPerson(
                 f"the journal's lock cannot be made: {error.strerror}", where=str(path), fix=fix
             ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = os.pread(self._file, 64, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._file)
-            raise NeedsPerson(
-                f"another controller (process {owner}) writes this journal",
-                where=str(path.with_suffix("")),
-                fix=f"stop process {owner} first, or give this one its own 'state' in tidegate.yaml",
-            ) from error
-        self._held = True
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        self._open = True
+        self.held = False
+        self.take()
+
+    def take(self) -> bool:
+        """Whether it is ours, tried again if need be."""
+        if self._open and not self.held:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            self.held = True
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        return self.held
 
     def release(self) -> None:
         """Let the next controller in, once. The file stays: removing it would let two in at once."""
-        if self._held:
-            self._held = False
+        if self._open:
+            self._open = self.held = False
             os.close(self._file)
