@@ -22,7 +22,7 @@ SECRETS = (
     "sk-proj-" + LETTERS * 5, "sk-" + LETTERS * 5, "ghp_" + LETTERS * 3 + "aB3dE6", "github_pat_" + LETTERS * 6,
     *(f"gh{kind}_" + LETTERS * 4 for kind in "ousr"), "wandb_v1_" + LETTERS * 4,
     "https://storage.example.com/m.onnx?X-Goog-Signature=" + "0a1b2c3d" * 8,
-    "glpat-" + LETTERS * 2, "hf_" + LETTERS * 3 + "aB3d", "AIza" + LETTERS * 3 + "aB3dE", "GOCSPX-" + LETTERS * 3,
+    *(f"gl{kind}-" + LETTERS * 2 for kind in ("pat", "rt", "dt", "cbt")), "hf_" + LETTERS * 3 + "aB3d", "AIza" + LETTERS * 3 + "aB3dE", "GOCSPX-" + LETTERS * 3,
     "xoxb-" + "123456789012-" + LETTERS, "https://hooks.slack.com/services/" + "T0AB12CD3/B0AB12CD3/" + LETTERS * 2,
     "https://discord.com/api/webhooks/" + "123456789012345678/" + LETTERS * 4, "sk_live_" + LETTERS * 3,
     "npm_" + LETTERS * 3 + "aB3dE6", "pypi-AgE" + LETTERS * 6, "dapi" + "0a1b2c3d" * 4, "gsk_" + LETTERS * 5,

@@ -6,8 +6,11 @@ must not pay for an engine, numpy, a web framework, or for the modules of other 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tidegate.cli.report import internal_error
 from tidegate.spec.errors import InternalError, TidegateError
@@ -35,14 +38,28 @@ def _run(words: list[str]) -> int:
     if words[:1] == ["validate"]:
         from tidegate.cli.quick import read
 
-        wanted = read(words[1:])
-        if wanted is not None:
-            from tidegate.cli.validation import carry_out
+        with _in_haste():
+            wanted = read(words[1:])
+            if wanted is not None:
+                from tidegate.cli.validation import carry_out
 
-            return carry_out(wanted)
+                return carry_out(wanted)
     from tidegate.cli.commands import application
 
     return int(application(words[0] if words else None)(standalone_mode=False) or 0)
+
+
+@contextmanager
+def _in_haste() -> Iterator[None]:
+    """For a process that ends in a moment: garbage is left lying, and nobody looks for plugins of pydantic's."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _misused(error: Exception) -> int:

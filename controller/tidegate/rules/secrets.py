@@ -19,46 +19,47 @@ class Shape:
 
     name: str
     hint: str
-    pattern: re.Pattern[str]
+    form: str
 
-
-def _shape(name: str, hint: str, pattern: str) -> Shape:
-    return Shape(name, hint, re.compile(rf"(?<![A-Za-z0-9_-]){pattern}(?![A-Za-z0-9])"))
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The form as a word of its own. Compiled when it is needed: most runs need none of them."""
+        return re.compile(rf"(?<![A-Za-z0-9_-]){self.form}(?![A-Za-z0-9])")
 
 
 SHAPES: Final = (
-    _shape("an AWS access key", "AKIA", r"AKIA[0-9A-Z]{16}"),
-    _shape("an AWS session key", "ASIA", r"ASIA[0-9A-Z]{16}"),
-    _shape("an Anthropic key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{20,}"),
-    _shape("an OpenAI key", "sk-", r"sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{32,}"),
-    *(_shape("a GitHub token", f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{36,}}") for kind in "pousr"),
-    _shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9_]{40,}"),
-    _shape("a GitLab token", "glpat-", r"gl(?:pat|rt|dt|cbt)-[A-Za-z0-9_-]{20,}"),
-    _shape("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,}"),
-    _shape("a Google API key", "AIza", r"AIza[A-Za-z0-9_-]{35}"),
-    _shape("a Google OAuth secret", "GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
-    _shape("a Slack token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    _shape(
+    Shape("an AWS access key", "AKIA", r"AKIA[0-9A-Z]{16}"),
+    Shape("an AWS session key", "ASIA", r"ASIA[0-9A-Z]{16}"),
+    Shape("an Anthropic key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{20,}"),
+    Shape("an OpenAI key", "sk-", r"sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{32,}"),
+    *(Shape("a GitHub token", f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{36,}}") for kind in "pousr"),
+    Shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9_]{40,}"),
+    *(Shape("a GitLab token", f"gl{kind}-", rf"gl{kind}-[A-Za-z0-9_-]{{20,}}") for kind in ("pat", "rt", "dt", "cbt")),
+    Shape("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,}"),
+    Shape("a Google API key", "AIza", r"AIza[A-Za-z0-9_-]{35}"),
+    Shape("a Google OAuth secret", "GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
+    Shape("a Slack token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    Shape(
         "a Slack webhook", "hooks.slack.com/", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}"
     ),
-    _shape(
+    Shape(
         "a Discord webhook", "/api/webhooks/", r"https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/[0-9]+/[\w-]{20,}"
     ),
-    _shape("a Stripe key", "k_live_", r"[rs]k_live_[A-Za-z0-9]{20,}"),
-    _shape("an npm token", "npm_", r"npm_[A-Za-z0-9]{36}"),
-    _shape("a PyPI token", "pypi-", r"pypi-AgE[A-Za-z0-9_-]{50,}"),
-    _shape("a Databricks token", "dapi", r"dapi[0-9a-f]{32}(?:-[0-9])?"),
-    _shape("a Weights & Biases key", "wandb_", r"wandb_v[0-9]+_[A-Za-z0-9_]{30,}"),
-    _shape("a Groq key", "gsk_", r"gsk_[A-Za-z0-9]{40,}"),
-    _shape("a Replicate token", "r8_", r"r8_[A-Za-z0-9]{35,}"),
-    _shape("an xAI key", "xai-", r"xai-[A-Za-z0-9]{60,}"),
-    _shape("a Vault token", "hvs.", r"hvs\.[A-Za-z0-9_-]{24,}"),
-    _shape("a JSON Web Token", "eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    _shape("a private key", "PRIVATE KEY-----", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    _shape("an Azure storage key", "AccountKey=", r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
-    _shape("a signed address", "X-Amz-Signature=", r"(?<=[?&])X-Amz-Signature=[0-9a-f]{64}"),
-    _shape("a signed address", "X-Goog-Signature=", r"(?<=[?&])X-Goog-Signature=[0-9a-f]{64,}"),
-    _shape("a signed address", "sig=", r"(?<=[?&])sig=[A-Za-z0-9%/+_-]{30,}"),
+    Shape("a Stripe key", "k_live_", r"[rs]k_live_[A-Za-z0-9]{20,}"),
+    Shape("an npm token", "npm_", r"npm_[A-Za-z0-9]{36}"),
+    Shape("a PyPI token", "pypi-", r"pypi-AgE[A-Za-z0-9_-]{50,}"),
+    Shape("a Databricks token", "dapi", r"dapi[0-9a-f]{32}(?:-[0-9])?"),
+    Shape("a Weights & Biases key", "wandb_", r"wandb_v[0-9]+_[A-Za-z0-9_]{30,}"),
+    Shape("a Groq key", "gsk_", r"gsk_[A-Za-z0-9]{40,}"),
+    Shape("a Replicate token", "r8_", r"r8_[A-Za-z0-9]{35,}"),
+    Shape("an xAI key", "xai-", r"xai-[A-Za-z0-9]{60,}"),
+    Shape("a Vault token", "hvs.", r"hvs\.[A-Za-z0-9_-]{24,}"),
+    Shape("a JSON Web Token", "eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    Shape("a private key", "PRIVATE KEY-----", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    Shape("an Azure storage key", "AccountKey=", r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
+    Shape("a signed address", "X-Amz-Signature=", r"(?<=[?&])X-Amz-Signature=[0-9a-f]{64}"),
+    Shape("a signed address", "X-Goog-Signature=", r"(?<=[?&])X-Goog-Signature=[0-9a-f]{64,}"),
+    Shape("a signed address", "sig=", r"(?<=[?&])sig=[A-Za-z0-9%/+_-]{30,}"),
 )
 """By what the providers' own documents and scanners say of the form of their keys."""
 
