@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rollout_world import STEPS, Drive, policy, promoted
 
 from tidegate.analysis.model import Arm, Batch
@@ -316,3 +318,19 @@ def test_fetching_does_not_count_towards_the_start_up_budget_but_ends_too() -> N
     drive.idle(1800)
     assert drive.kinds()[-1] == "rolled_back 2.0.0"
     assert "within its start-up budget of 1h" in drive.events[-1].reason
+
+
+def test_what_came_before_users_had_the_weights_of_a_step_counts_towards_none_of_its_time() -> None:
+    drive = promoted("1.0.0", steps=[{"name": "half", "weight": "50%", "for": "1m", "min_requests": 100}])
+    drive.declare("2.0.0")
+    began = drive.now
+    for _ in range(20):  # the controller died in between: for 200 s users had the weights before
+        drive.pass_time(10)
+        drive.look(batches=(drive.batch(),), live_since=math.inf)
+    assert drive.kinds() == ["started 2.0.0", "step 2.0.0"]
+    live = drive.now
+    while drive.phase is not None:
+        drive.pass_time(10)
+        drive.look(batches=(drive.batch(),), live_since=live)
+    assert drive.last(EventKind.PROMOTED).at - live == 60
+    assert drive.now - began == 260

@@ -198,6 +198,11 @@ class SimGateway:
         self._world.effect("gateway.weights", lambda: self._world.set_weights(found), _later)
         return 0.001
 
+    def serves(self, route: Route) -> bool:
+        if not self._world.envoy.up:
+            raise RetryLater("Envoy does not run", where="gateway", delay=0.1)
+        return self._world.serves(route)
+
     def apply(self, table: Table) -> Applied:
         waiting = self._world.effect("gateway.apply", lambda: self._world.apply(table), _later)
         return Applied(not waiting, waiting)

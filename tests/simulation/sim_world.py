@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import heapq
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -382,6 +382,11 @@ class World:
                 envoy.routes[name][segment] = {cluster: weights.get(cluster, 0) for cluster in live}
         self.watch.steered(self.current)
 
+    def serves(self, route: Route) -> bool:
+        """Whether a route's arms have the weights that they carry here."""
+        live = self.envoy.routes.get(route.name, {})
+        return all(_given(live.get(segment, {})) == _given(weights) for segment, weights in entries_of(route).items())
+
     def apply(self, table: Table) -> str:
         """The slow path, as far as it goes: '' when all of it is live, else what is waited for."""
         self.disk()
@@ -429,6 +434,11 @@ class World:
             yield
         finally:
             self.current = before
+
+
+def _given(weights: Mapping[str, int]) -> dict[str, int]:
+    """Those that get something."""
+    return {cluster: weight for cluster, weight in weights.items() if weight}
 
 
 def entries_of(route: Route) -> Entries:

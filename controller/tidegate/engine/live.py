@@ -7,7 +7,6 @@ The journal has what must last; this has what is true now (rates, readiness, pro
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,15 +20,13 @@ FRESH = 10.0
 
 def write_live(state: Path, doc: Mapping[str, Any]) -> None:
     """Replace the file in one rename. Not flushed to disk: after a crash of the machine nothing in it is true anyway."""
-    with tempfile.NamedTemporaryFile(dir=state, prefix=".live-", delete=False) as file:
-        path = Path(file.name)
-        try:
-            file.write(orjson.dumps(doc))
-            file.flush()
-            path.replace(state / FILE)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
+    fresh = state / f".{FILE}.new"  # one name: what a killed controller leaves of it is written over by the next
+    try:
+        fresh.write_bytes(orjson.dumps(doc))
+        fresh.replace(state / FILE)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def read_live(state: Path) -> dict[str, Any] | None:

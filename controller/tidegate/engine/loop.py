@@ -149,6 +149,7 @@ class Controller:
         self.evidence.shift(by)
         for route, state in self.routes.states.items():
             self.routes.states[route] = shifted(state, by)
+        self.steering.shift(by)
         self._awake_since += by
         self._journaling.changed(*self.routes.states)
 
@@ -328,6 +329,7 @@ class Controller:
                 step = advance(state, seen, now)
             except Exception as error:  # noqa: BLE001 a defect in one route's story must not stop the others
                 self._note(f"state of {route}", _defect(error))
+                live_since=self._live_since(state, traffic(state, self.readiness), models, now),
                 self.traffic.setdefault(route, traffic(state, self.readiness))
                 continue
             self._note(f"state of {route}", None)
@@ -394,11 +396,20 @@ class Controller:
 
     def _reconcile(self, *, may_stop: bool) -> None:
         needs: dict[str, Need] = {}
+            for route, state in self.routes.states.items():
+                self._live_since(state, self.traffic[route], models, self._now())
         unknown: dict[str, TidegateError] = {}
         wishes = self.routes.wishes(self.snapshot)
         for route, state in self.routes.states.items():
             found, failed = self.needs.of(state, wishes[route], needs, self.fleet.running)
             needs |= found
+    def _live_since(self, state: RouteState, split: Traffic, models: Mapping[str, Model], now: float) -> float:
+        """Since when users have had this step's weights: before, nothing counts towards its time."""
+        candidate = state.candidate
+        if candidate is None or candidate.step < 0:
+            return 0.0
+        return self.steering.live_since(state.route, split, models, now)
+
             unknown |= failed
             self._note(f"route {route}", next(iter(failed.values()), None))
         if self.ticks % FORGET_EVERY == 0:

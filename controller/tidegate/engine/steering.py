@@ -7,6 +7,7 @@ several passes. Neighbours: gateway/ makes it real, table.py builds the table, l
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 
 from tidegate.engine.catalog import Catalog
@@ -32,6 +33,7 @@ class Steering:
         self._catalog = catalog
         self._steered: dict[str, Traffic] = {}
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
+        self._live: dict[str, tuple[object, float]] = {}
         self._table: Table | None = None
         self._settled = False
         self._begun = False
@@ -70,6 +72,7 @@ class Steering:
         """
         for route in [route for route in self._steered if route not in traffic]:
             del self._steered[route]
+            self._live.pop(route, None)
         urgent: dict[str, Route] = {}
         for route, split in traffic.items():
             before = self._steered.setdefault(route, split)
@@ -92,6 +95,27 @@ class Steering:
             else:
                 self._steered |= {route: traffic[route] for route in routes}
                 return
+
+    def live_since(self, name: str, split: Traffic, models: Mapping[str, Model], now: float) -> float:
+        """Since when users get these weights (epoch seconds); infinity while they do not yet. `now`: the present moment.
+
+        0 when it was so at the first look: then the controller before this one has seen to it.
+        """
+        wanted, known = _weights(split), self._live.get(name)
+        if known is not None and known[0] == wanted and known[1] <= now:
+            return known[1]
+        route = self._route(name, split, models)
+        try:
+            served = route is not None and self._gateway.serves(route)
+        except RetryLater:
+            return math.inf
+        since = math.inf if not served else 0.0 if known is None else now
+        self._live[name] = (wanted, since)
+        return since
+
+    def shift(self, by: float) -> None:
+        """The wall clock was set back (`by` negative, seconds)."""
+        self._live = {name: (weights, since + by) for name, (weights, since) in self._live.items()}
 
     def table(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], endpoints: Endpoints) -> None:
         """Bring the gateway to the whole table, as far as it goes in this pass. Raises what the gateway raises."""

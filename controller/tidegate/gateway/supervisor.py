@@ -203,6 +203,19 @@ class Gateway:
             raise RetryLater("Envoy has not confirmed the new weights", where="gateway", delay=0.05)
         return self._clock() - began
 
+    def serves(self, route: Route) -> bool:
+        """Whether the arms of this route have the weights that they carry here. Right after a start, those left by the last one.
+
+        Raises RetryLater when Envoy does not run.
+        """
+        self._need_envoy()
+        for key, wanted in names.route_shares(route).items():
+            live = self._served.get(key, {})
+            given = {name: self._keys.get(f"{key}.{name}", weight) for name, weight in live.items()}
+            if {name: weight for name, weight in given.items() if weight} != {n: w for n, w in wanted.items() if w}:
+                return False
+        return self._keys_live()
+
     def active(self) -> dict[str, int]:
         """Requests under way, by upstream name as Envoy knows it (`names.cluster_name` without the release)."""
         found: dict[str, int] = {}

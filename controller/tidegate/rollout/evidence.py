@@ -80,9 +80,10 @@ def covered(batches: Iterable[Batch], since: float) -> float:
 
 
 def _count(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
-    seconds = covered(fresh, candidate.step_started_at)
+    began, live = candidate.step_started_at, turn.seen.live_since
+    seconds = covered(fresh, max(began, live))
     everything = sum(b.candidate.requests for b in fresh)
-    requests = sum(b.candidate.requests for b in fresh if b.start >= candidate.step_started_at)
+    requests = sum(b.candidate.requests for b in fresh if b.start >= began and b.end > live)
     counts, spends = candidate.hold in COUNTS, candidate.hold in SPENDS
     ends = [b.end for b in fresh if is_evidence(b)]
     turn.update(

@@ -289,6 +289,7 @@ class Seen:
     them. `mirroring`: the gateway can copy requests; `pairs` are the closed windows of copies since the last pass.
     `queued`: why a rollout must not begin just now (others are under way), '' when it may. `cool_down`: seconds after a
     rejection in which none begins. `unproven`: by release digest, why its validation cannot be done just now.
+    `live_since`: since when users have the step's weights (epoch seconds); nothing before counts towards its time.
     """
 
     desired: Desired | None
@@ -307,6 +308,7 @@ class Seen:
     pairs: tuple[Pairs, ...] = ()
     queued: str = ""
     cool_down: float = 0.0
+    live_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
