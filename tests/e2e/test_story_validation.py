@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from support.world import World
+from support import declare
+from support.model_server import ARTIFACTS, ROOT
+from support.world import Make, World
 from tidegate.engine.settings import load_settings
 from tidegate.evaluation.measure import WARM_UP
 from tidegate.gateway.supervisor import Gateway
@@ -270,3 +272,73 @@ def test_requests_without_anything_to_send_hold(world: World) -> None:
         "the policy asks for 5 requests, and there are none to send; fix: give the policy validate.samples"
         in held["reason"]
     )
+
+
+@pytest.mark.docker
+def test_containers_are_measured_and_an_evaluator_s_image_runs_beside_the_candidate(make_world: Make) -> None:
+    world = make_world("docker")
+    evaluator = {"image": world.image, "command": ["python3", "-c", EVALUATOR.read_text()]}
+    world.policy(validation=evaluator)
+    begun(world, metrics={"accuracy": {"min": 0.95}})
+    assert world.route()["validation"][world.route()["stable"]["release"]]["metrics"]["politeness"] == 0.75
+    world.policy("plain")
+    world.version("2.0.0", env={"WRONG": "10"})
+    back = world.until("rolled_back", commit=world.deploy("2.0.0", policy="plain"))
+    assert "accuracy 0.9 is below 0.95; measured on 200 examples" in back["reason"]
+    world.policy(validation={**evaluator, "image": f"registry.example.invalid/gone@sha256:{'ab' * 32}"})
+    world.version("3.0.0")
+    held = world.until("held", commit=world.deploy("3.0.0"))
+    assert "3.0.0" in held["reason"] and "cannot be validated" in held["reason"]
+    world.policy(validation={**evaluator, "command": ["no-such-program"]})
+    world.commit("Another evaluator")
+    world.until("resumed")
+    world.wait(lambda: "no-such-program" in str((world.route()["candidate"] or {}).get("hold_reason")), "the new cause")
+
+
+def digits(world: World, version: str, weights: str, python: str, shape: list[int] | None = None) -> None:
+    """A version of the digits model as it is, on the real server, with weights of another version."""
+    artifact = (ARTIFACTS / weights / "model.onnx").read_bytes()
+    path = f"models/digits/artifacts/{version}.onnx"
+    (world.clone / path).parent.mkdir(parents=True, exist_ok=True)
+    (world.clone / path).write_bytes(artifact)
+    words = [
+        "--artifact",
+        "${TIDEGATE_ARTIFACT}",
+        "--port",
+        "${TIDEGATE_PORT}",
+        "--name",
+        "digits",
+        "--version",
+        version,
+    ]
+    outputs = [{"name": "digit", "datatype": "INT64", "shape": shape or [-1, -1]}]
+    fields = {
+        "model": "digits", "version": version, "reason": "For the test.",
+        "artifact": {"uri": f"file:{path}", "sha256": hashlib.sha256(artifact).hexdigest()},
+        "runtime": {"command": [python, "-m", "tidegate_serving", *words], "startup_timeout": "60s"},
+        "signature": {"inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 64]}], "outputs": outputs},
+    }  # fmt: skip
+    world.write(f"models/digits/versions/{version}.yaml", declare.flow("ModelVersion", fields))
+
+
+def test_the_real_server_reads_the_real_scans_with_its_inference_config(make_world: Make, serving_python: str) -> None:
+    world = make_world()
+    text = (ROOT / "models/digits/evaluation/scans.jsonl").read_text()
+    world.write(SET, text)
+    rules = {
+        "regression": {"accuracy": {"max_drop": 0.01}},
+        "metrics": {"f1_macro": {"min": 0.9}, "accuracy": {"min": 0.9}},
+    }
+    world.model(acceptance=contract(text, **rules))
+    world.config(top_k=2)
+    digits(world, "1.0.0", "2.0.0", serving_python)
+    world.until("promoted", commit=world.deploy("1.0.0", config="default"), within=60)
+    report = world.facts("history", "digits")["history"][0]["validation"]["evaluation"]
+    assert report["metrics"]["accuracy"] == pytest.approx(0.9832, abs=1e-4)  # as models/digits/versions/2.0.0.yaml says
+    assert report["slices"]["stroke_weight"]["light"]["accuracy"] == pytest.approx(0.9856, abs=1e-4)
+    digits(world, "1.1.0", "1.0.0", serving_python)
+    worse = world.until("rolled_back", commit=world.deploy("1.1.0", config="default"), within=60)
+    assert "accuracy 0.968174 is 0.01508 below 1.0.0's 0.98325, at most 0.01 may be lost" in worse["reason"]
+    digits(world, "1.2.0", "2.0.0", serving_python, shape=[-1, 1])
+    wide = world.until("rolled_back", commit=world.deploy("1.2.0", config="default"), within=60)
+    assert "output 'digit' has the shape [1, 2], the signature says [-1, 1]" in wide["reason"]
