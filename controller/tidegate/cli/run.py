@@ -33,9 +33,10 @@ def run(
 
     Example: tidegate run --config /etc/tidegate/tidegate.yaml
     """
-    from tidegate.engine.build import Parts
+    from tidegate.engine.build import Parts, steady
     from tidegate.engine.runner import Runner, open_parts
     from tidegate.engine.settings import open_settings
+    from tidegate.journal.lease import LeaseLost, Patience
 
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(message)s")
@@ -51,21 +52,24 @@ def run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    parts = open_parts(lambda: Parts(settings), ending.wait)
-    if parts is None:
-        return
-    runner = Runner(parts)
-    if ending.is_set():
-        runner.stop()
-    server = _server(parts, runner)
-    try:
-        runner.run()
-    finally:
-        if server is not None:
-            server.stop()
-        if ephemeral:
-            _take_down(parts)
-        parts.close()
+    patience, lost = Patience(steady), True
+    while lost and (parts := open_parts(lambda: Parts(settings, patience=patience), ending.wait)) is not None:
+        lost = False
+        runner = Runner(parts)
+        if ending.is_set():
+            runner.stop()
+        server = _server(parts, runner)
+        try:
+            runner.run()
+        except LeaseLost as error:  # from here on it watches, and acts again when the other one ends
+            logging.getLogger("tidegate").warning("%s", error.message)
+            lost = True
+        finally:
+            if server is not None:
+                server.stop()
+            if ephemeral and not lost:
+                _take_down(parts)
+            parts.close()
 
 
 def _server(parts: Parts, runner: Runner) -> Server | None:

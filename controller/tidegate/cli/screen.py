@@ -32,11 +32,13 @@ def render_status(doc: dict[str, Any]) -> RenderableType:
 
 
 def _headline(doc: dict[str, Any]) -> Text:
+    acting = doc["acting"]["owner"] if doc["acting"] else None
     if not doc["running"]:
-        return Text("no controller runs here; this is what the journal knows", style="yellow")
+        who = f"the controller that acts ({acting}) says nothing" if acting else "no controller runs here"
+        return Text(f"{who}; this is what the journal knows", style="yellow")
     git = f"{doc['commit'][:12]} {doc['subject']}" if doc["commit"] else "no commit yet"
     gateway = f"gateway {doc['gateway']['address']}" + ("" if doc["gateway"]["alive"] else " DOWN")
-    return Text(f"{doc['instance']} · {doc['environment']} · {doc['runtime']} · {gateway} · git {git}", style="bold")
+    return Text(f"{doc['instance']} · {doc['environment']} · {doc['runtime']} · {gateway} · git {git} · acts: {acting}", style="bold")
 
 
 def _routes(routes: list[dict[str, Any]]) -> Group:

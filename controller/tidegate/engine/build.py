@@ -31,6 +31,7 @@ from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
 from tidegate.journal.journal import Journal
+from tidegate.journal.lease import Patience
 from tidegate.rollout.serial import from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
@@ -109,18 +110,35 @@ def assemble(ends: Ends) -> Controller:
 
 
 class Parts:
-    """A controller with the ends that have to be closed. Raises what its rooms raise when something cannot be opened."""
+    """A controller with the ends that have to be closed. Raises what its rooms raise when something cannot be opened.
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
-        declared = settings.controller
-        rng = random.Random()  # noqa: S311 spreads timers, guards nothing
+    LeaseHeld among it, while another controller acts; `patience` is what was seen of that one in earlier attempts.
+    """
+
+    def __init__(
+        self, settings: Settings, now: Callable[[], float] = time.time, patience: Patience | None = None
+    ) -> None:
         self.settings = settings
         self.now = now
-        self.hints = Hints()
         settings.state.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(settings.journal, now=now)
+        self.journal = Journal(settings.journal, now=now, clock=steady, patience=patience)
+        try:
+            self._open(settings)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def _open(self, settings: Settings) -> None:
+        declared, now = settings.controller, self.now
+        rng = random.Random()  # noqa: S311 spreads timers, guards nothing
+        self.hints = Hints()
         self.workers = Workers(
-            *thread_pools(POOL), steady, rng, lambda: self.hints.give(Hint.WORK), light=light_pool(PROBES)
+            *thread_pools(POOL),
+            steady,
+            rng,
+            lambda: self.hints.give(Hint.WORK),
+            light=light_pool(PROBES),
+            allowed=lambda: self.journal.ours,
         )
         self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
         self.gateway = Gateway(declared.gateway, settings.state)

@@ -23,6 +23,7 @@ from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
+from tidegate.journal.lease import LeaseLost
 from tidegate.rollout.machine import advance, fulfilled
 from tidegate.rollout.queue import Turns
 from tidegate.rollout.shift import shifted
@@ -107,8 +108,12 @@ class Controller:
     # -- one pass --------------------------------------------------------------------------------------------------
 
     def tick(self, hints: set[Hint]) -> float:
-        """One pass over everything. Returns how many seconds the loop may sleep when no hint wakes it."""
+        """One pass over everything. Returns how many seconds the loop may sleep when no hint wakes it.
+
+        Raises LeaseLost when another controller acts by now: nothing more must be done.
+        """
         self.ticks += 1
+        self.journal.hold()
         self._notice_absence()
         self._notice_clock()
         for done in self.workers.take():
@@ -120,7 +125,9 @@ class Controller:
         source_up, more = self._read_record()
         batches = self._decide(source_up, caught_up=not more)
         durable = self._save(batches)
+        self.journal.hold()
         self._steer()
+        self.journal.hold()
         self._reconcile(may_stop=durable and self.steering.settled)
         if durable:
             self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
@@ -370,6 +377,8 @@ class Controller:
             self.events += self._journaling.save(
                 self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed
             )
+        except LeaseLost:
+            raise
         except TidegateError as error:
             self._note("journal", error)
             for route, state in self._journaling.put_back().items():

@@ -12,7 +12,7 @@ from typing import Any
 from tidegate.engine.build import Parts
 from tidegate.engine.hints import Hint
 from tidegate.engine.live import write_live
-from tidegate.engine.status import live_doc, problem_doc
+from tidegate.engine.status import acting_doc, live_doc, problem_doc
 from tidegate.engine.summary import route_doc
 from tidegate.gitrepo.watch import Watch
 from tidegate.rollout.traffic import Traffic
@@ -52,7 +52,8 @@ class Runner:
     def run(self) -> None:
         """Pass after pass until `stop`. What serves goes on serving after it.
 
-        Raises NeedsPerson when the gateway cannot be started at all (its address is in use).
+        Raises NeedsPerson when the gateway cannot be started at all (its address is in use), LeaseLost when another controller
+        acts by now.
         """
         parts, controller = self._parts, self._parts.controller
         try:
@@ -144,6 +145,7 @@ class Runner:
             ],
             problems=problems,
             gateway_alive=parts.gateway.alive(),
+            acting=acting_doc(parts.journal.holder),
             counts=controller.evidence.lost(),
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tidegate import __version__
 from tidegate.engine.summary import route_doc, short_report
+from tidegate.journal.lease import Holder
 from tidegate.journal.reader import Reader
 from tidegate.rollout.serial import from_doc
 from tidegate.rollout.state import Readiness
@@ -25,9 +26,15 @@ def problem_doc(error: TidegateError) -> dict[str, str]:
     return {"message": message, "fix": error.fix or ""}
 
 
+def acting_doc(holder: Holder | None) -> dict[str, Any] | None:
+    """Which controller acts, and since when (epoch seconds)."""
+    return {"owner": holder.owner, "since": holder.since} if holder is not None and holder.owner else None
+
+
 def base_doc(*, running: bool, at: float) -> dict[str, Any]:
     """The parts that every status has."""
-    return {"version": 1, "tidegate": __version__, "running": running, "at": at, "routes": [], "problems": []}
+    doc = {"version": 1, "tidegate": __version__, "running": running, "at": at, "acting": None}
+    return {**doc, "routes": [], "problems": []}
 
 
 def live_doc(
@@ -42,6 +49,7 @@ def live_doc(
     problems: list[dict[str, str]],
     gateway_alive: bool,
     counts: Mapping[str, int],
+    acting: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What a running controller says of itself."""
     return {
@@ -49,6 +57,7 @@ def live_doc(
         **settings,
         "pid": os.getpid(),
         "started_at": started_at,
+        "acting": acting,
         "commit": commit,
         "subject": subject,
         "gateway": {"address": settings["address"], "alive": gateway_alive},
@@ -65,10 +74,11 @@ def stored_status(journal: str) -> dict[str, Any]:
     doc = base_doc(running=False, at=now)
     try:
         with Reader(journal) as reader:
-            stored, reports = reader.status(), reader.reports()
+            stored, reports, holder = reader.status(), reader.reports(), reader.acting()
     except NeedsPerson as error:
         doc["problems"].append(problem_doc(error))
         return doc
+    doc["acting"] = acting_doc(holder)
     for document in stored["routes"].values():
         state = from_doc(document)
         releases = [state.stable, state.candidate.release if state.candidate else None]

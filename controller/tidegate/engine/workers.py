@@ -56,7 +56,9 @@ class Workers:
         rng: random.Random,
         wake: Callable[[], None],
         light: Executor | None = None,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._allowed = allowed
         self._pool = pool
         self._slow = slow
         self._light = light or pool
@@ -87,9 +89,15 @@ class Workers:
                 return False
             self._running.add(key)
         pool = self._slow if slow else self._light if light else self._pool
-        future = pool.submit(job)
+        future = pool.submit(job if light else lambda: self._run(job))
         future.add_done_callback(lambda ended: self._finish(key, ended, news))
         return True
+
+    def _run(self, job: Callable[[], Any]) -> Any:
+        """A job that changes something begins only while this controller is the one that acts."""
+        if not self._allowed():
+            raise RetryLater("another controller may act by now")
+        return job()
 
     def busy(self, key: Hashable) -> bool:
         """True while a job of this key runs."""

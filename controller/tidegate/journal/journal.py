@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tidegate.journal.database import journal_path, reading, told, writing
-from tidegate.journal.lease import Lease, LeaseLost, Patience, held_by, read_holder, this_process
+from tidegate.journal.lease import Holder, Lease, LeaseLost, Patience, held_by, read_holder, this_process
 from tidegate.journal.lock import OwnerLock
 from tidegate.journal.reader import Reader
 from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, lift
@@ -141,9 +141,21 @@ class Journal(Reader):
             durable()
 
     @property
-    def holds(self) -> bool:
-        """Whether this controller may act, by its own clock alone: for jobs that begin. Costs nothing."""
-        return self._lease.holds
+    def ours(self) -> bool:
+        """Whether this controller is the one that acts: for jobs that begin. Costs nothing while the lease is fresh."""
+        if self._lease.holds:
+            return True
+        try:
+            with self._view() as connection:
+                self._lease.still_ours(connection)
+        except TidegateError:
+            return False
+        return True
+
+    @property
+    def holder(self) -> Holder | None:
+        """This controller as the one that acts."""
+        return self._lease.mine
 
     def hold(self) -> None:
         """Say that this controller lives, when it is time to. Raises LeaseLost when another one acts: do nothing more then.

@@ -142,6 +142,12 @@ class Lease:
             _put(connection, Holder("", there.epoch, there.beat + 1, False, there.since))
 
     @property
+    def mine(self) -> Holder | None:
+        """The row as this controller wrote it last; None when it holds nothing."""
+        with self._guard:
+            return self._mine
+
+    @property
     def due(self) -> bool:
         """Whether it is time to renew."""
         return self._clock() - self._renewed >= RENEW

@@ -69,7 +69,7 @@ class Reader:
         with self._view() as connection:
             return {row.route: json.loads(row.doc) for row in connection.execute(_all_states())}
 
-    def holder(self) -> Holder | None:
+    def acting(self) -> Holder | None:
         """Which controller acts, or acted last; None when none ever did."""
         with self._view() as connection:
             return read_holder(connection)
