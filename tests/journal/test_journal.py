@@ -186,7 +186,7 @@ def test_a_second_controller_watches_and_readers_read(journal: Journal, path: Pa
         Journal(path)
     with Reader(path) as reader:
         assert reader.states() == {}
-        holder = reader.holder()
+        holder = reader.acting()
         assert holder is not None
         assert holder.owner.startswith(f"process {os.getpid()} on ")
     journal.close()

@@ -43,13 +43,13 @@ def test_who_lives_keeps_it_however_long_the_other_watches(path: Path, clock: Cl
             journal.hold()
             with pytest.raises(LeaseHeld, match="another controller acts \\(the first\\); this one watches"):
                 watched(path, clock, patience)
-        assert journal.holds
+        assert journal.ours
 
 
 def test_who_ends_gives_it_away_at_once(path: Path, clock: Clock) -> None:
     Journal(path, clock=clock, name="the first").close()
     with Journal(path, clock=clock, name="the other") as journal:
-        holder = journal.holder()
+        holder = journal.acting()
         assert holder is not None
         assert (holder.owner, holder.epoch) == ("the other", 2)
 
@@ -63,7 +63,7 @@ def test_who_hangs_loses_it_after_its_time_and_writes_nothing_more(path: Path, c
     with pytest.raises(LeaseHeld):
         watched(path, clock, patience)
     clock.now += 0.2
-    assert not first.holds
+    assert first.ours  # nobody took it yet
     with watched(path, clock, patience) as other:
         with pytest.raises(LeaseLost, match="another one acts since then \\(the other\\)"), first.transaction() as t:
             t.put_state("digits", {"n": 1})
@@ -74,7 +74,7 @@ def test_who_hangs_loses_it_after_its_time_and_writes_nothing_more(path: Path, c
         clock.now += RENEW
         other.hold()  # the lock of the one that hung is free by now, and taken
         with Reader(path) as reader:
-            holder = reader.holder()
+            holder = reader.acting()
         assert holder is not None
         assert (holder.owner, holder.locked) == ("the other", True)
 
@@ -112,4 +112,4 @@ def test_where_nothing_can_be_written_who_acts_goes_on(path: Path, clock: Clock)
             assert isinstance(raw, sqlite3.Connection)
             raw.execute("PRAGMA query_only = OFF")
         journal.hold()
-        assert journal.holds
+        assert journal.ours
