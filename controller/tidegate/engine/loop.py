@@ -154,9 +154,9 @@ class Controller:
             return
         log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", -by)
         self.evidence.shift(by)
+        self.steering.shift(by)
         for route, state in self.routes.states.items():
             self.routes.states[route] = shifted(state, by)
-        self.steering.shift(by)
         self._awake_since += by
         self._journaling.changed(*self.routes.states)
 
@@ -331,12 +331,12 @@ class Controller:
                 replicas=replicas,
                 queued=turns.why_not(route),
                 cool_down=self._rollouts.cool_down,
+                live_since=self._live_since(state, traffic(state, self.readiness), models, now),
             )
             try:
                 step = advance(state, seen, now)
             except Exception as error:  # noqa: BLE001 a defect in one route's story must not stop the others
                 self._note(f"state of {route}", _defect(error))
-                live_since=self._live_since(state, traffic(state, self.readiness), models, now),
                 self.traffic.setdefault(route, traffic(state, self.readiness))
                 continue
             self._note(f"state of {route}", None)
@@ -398,20 +398,13 @@ class Controller:
             for route, state in self.routes.states.items():
                 self.evidence.cut(state, self.traffic[route], random=_random(models, route))
             self.steering.table(self.traffic, models, self.fleet.endpoints)
+            for route, state in self.routes.states.items():
+                self._live_since(state, self.traffic[route], models, self._now())
         except TidegateError as error:
             self._note("steering", error)
         else:
             self._note("steering", None)
 
-    def _reconcile(self, *, may_stop: bool) -> None:
-        needs: dict[str, Need] = {}
-            for route, state in self.routes.states.items():
-                self._live_since(state, self.traffic[route], models, self._now())
-        unknown: dict[str, TidegateError] = {}
-        wishes = self.routes.wishes(self.snapshot)
-        for route, state in self.routes.states.items():
-            found, failed = self.needs.of(state, wishes[route], needs, self.fleet.running)
-            needs |= found
     def _live_since(self, state: RouteState, split: Traffic, models: Mapping[str, Model], now: float) -> float:
         """Since when users have had this step's weights: before, nothing counts towards its time."""
         candidate = state.candidate
@@ -419,6 +412,13 @@ class Controller:
             return 0.0
         return self.steering.live_since(state.route, split, models, now)
 
+    def _reconcile(self, *, may_stop: bool) -> None:
+        needs: dict[str, Need] = {}
+        unknown: dict[str, TidegateError] = {}
+        wishes = self.routes.wishes(self.snapshot)
+        for route, state in self.routes.states.items():
+            found, failed = self.needs.of(state, wishes[route], needs, self.fleet.running)
+            needs |= found
             unknown |= failed
             self._note(f"route {route}", next(iter(failed.values()), None))
         if self.ticks % FORGET_EVERY == 0:
