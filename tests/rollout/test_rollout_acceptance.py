@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.rollout.acceptance import judge
+from tidegate.rollout.acceptance import judge, judge_live, unmeasured
 from tidegate.spec.model import Model
-from tidegate.spec.version import ModelVersion
+from tidegate.spec.version import Evaluation, ModelVersion
 
 SET = "a" * 64
 OTHER = "b" * 64
@@ -107,3 +107,43 @@ def test_where_evidence_is_optional_what_is_missing_passes_and_what_is_bad_does_
 def test_a_model_without_a_contract_takes_any_evaluation() -> None:
     free = model(evaluation_set=None, metrics={}, regression={}, fairness=[])
     assert judge(free, version(metrics={"accuracy": 0.1}), None, required=True) == ""
+
+
+def live(**changed: Any) -> Evaluation:
+    return Evaluation.model_validate(GOOD | changed)
+
+
+def test_what_the_candidate_shows_itself_is_held_against_the_same_contract_and_says_on_what() -> None:
+    contract = model().acceptance
+    assert judge_live(contract, live(), live(), "1.0.0") == ""
+    worse = judge_live(contract, live(metrics={"accuracy": 0.94, "latency_p95_ms": 4.0}), live(), "1.0.0")
+    assert worse == (
+        "accuracy 0.94 is below 0.95; accuracy 0.94 is 0.032 below 1.0.0's 0.972, at most 0.01 may be lost; "
+        "measured on 597 examples of set aaaaaaaaaaaa"
+    )
+    assert judge_live(contract, live(metrics={}), None, "") == ""  # what is not measured here was judged by the file
+
+
+def test_no_example_may_fail_unless_the_contract_says_how_many() -> None:
+    found = judge_live(model().acceptance, live(), None, "", failed=1, failures=("example 7: status 500: x",))
+    assert found == (
+        "1 of 597 examples failed (at most 0 of them may fail): example 7: status 500: x; "
+        "measured on 597 examples of set aaaaaaaaaaaa"
+    )
+    lenient = model(metrics={"error_rate": {"max": 0.01}}).acceptance
+    assert judge_live(lenient, live(), None, "", failed=5, failures=("example 7: status 500: x",)) == ""
+    assert "6 of 597" in judge_live(lenient, live(), None, "", failed=6)
+
+
+def test_groups_that_nobody_measured_are_told() -> None:
+    assert unmeasured(model().acceptance, live()) == ""
+    assert unmeasured(model().acceptance, live(slices={"writer": {"a": {"accuracy": 1.0}}})) == (
+        "accuracy across writer was not measured: the set has no two slices of writer"
+    )
+
+
+def test_of_errors_and_latencies_less_is_better() -> None:
+    contract = model(metrics={}, fairness=[], regression={"mae": {"max_drop": 0.1}}).acceptance
+    assert judge_live(contract, live(metrics={"mae": 0.1}), live(metrics={"mae": 0.9}), "1.0.0") == ""
+    found = judge_live(contract, live(metrics={"mae": 0.9}), live(metrics={"mae": 0.1}), "1.0.0")
+    assert "mae 0.9 is 0.8 above 1.0.0's 0.1, at most 0.1 may be lost" in found

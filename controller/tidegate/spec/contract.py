@@ -17,6 +17,10 @@ from tidegate.spec.version import Evaluation
 ROUNDING: Final = 1e-9
 """What decimal figures such as 0.97 - 0.96 may be off by."""
 
+LOWER_IS_BETTER: Final = frozenset({
+    "error_rate", "log_loss", "mae", "mse", "rmse", "max_error", "median_absolute_error"
+})  # fmt: skip
+
 Kind = Literal["set", "examples", "limit", "lost", "gap", "unmeasured"]
 
 
@@ -27,6 +31,11 @@ class Shortfall:
     kind: Kind
     loc: Loc
     message: str
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is better, by its name: errors, losses and latencies. Of all others more is better."""
+    return metric in LOWER_IS_BETTER or metric.startswith("latency_")
 
 
 def shortfalls(
@@ -82,8 +91,10 @@ def _lost(
             yield Shortfall("unmeasured", loc, f"{metric} was not measured")
         if value is None or before is None:
             continue
-        if before - value > regression.max_drop + ROUNDING:
-            lost = f"{metric} {value:g} is {before - value:.4g} below {name}'s {before:g}"
+        worse = value - before if lower_is_better(metric) else before - value
+        if worse > regression.max_drop + ROUNDING:
+            side = "above" if lower_is_better(metric) else "below"
+            lost = f"{metric} {value:g} is {worse:.4g} {side} {name}'s {before:g}"
             yield Shortfall("lost", loc, f"{lost}, at most {regression.max_drop:g} may be lost")
 
 

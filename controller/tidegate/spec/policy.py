@@ -32,7 +32,7 @@ class Validate(Part):
     measure: Literal["live", "none"] = "live"
     requests: Annotated[Whole, Field(ge=0)] = 0
     samples: Samples | None = None
-    image: Text | None = None
+    image: Annotated[Text, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$")] | None = None
     command: tuple[Text, ...] = ()
     env: dict[Text, Text] = Field(default_factory=dict)
     timeout: Annotated[Duration, Field(gt=0)] = 3600.0
