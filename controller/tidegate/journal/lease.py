@@ -13,10 +13,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection
 
-from tidegate.journal.schema import META
 from tidegate.spec.errors import RetryLater
 
 TTL = 15.0
@@ -24,7 +22,6 @@ TTL = 15.0
 RENEW = 3.0
 LOOK = 1.0
 """Seconds between two looks of a controller that watches."""
-_KEY = "lease"
 
 
 class LeaseHeld(RetryLater):
@@ -51,7 +48,7 @@ class Holder:
 
 def read_holder(connection: Connection) -> Holder | None:
     """The row as it is; None in a journal that nobody has held yet."""
-    text = connection.execute(select(META.c.value).where(META.c.key == _KEY)).scalar()
+    text = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'lease'").scalar()
     return Holder(**json.loads(text)) if text else None
 
 
@@ -163,6 +160,5 @@ class Lease:
 
 
 def _put(connection: Connection, holder: Holder) -> None:
-    value = json.dumps(asdict(holder))
-    statement = insert(META).values(key=_KEY, value=value)
-    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    statement = "INSERT OR REPLACE INTO meta (key, value) VALUES ('lease', ?)"
+    connection.exec_driver_sql(statement, (json.dumps(asdict(holder)),))
