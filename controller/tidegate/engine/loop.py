@@ -317,7 +317,7 @@ class Controller:
             absorbed = absorbed or bool(batches)
             answer = self.validation.answers(state)
             seen = Seen(
-                desired=wishes[route],
+                desired=self.source.as_turned_down(wishes[route], state.rejected),
                 ready=self.readiness,
                 why=why,
                 batches=batches,

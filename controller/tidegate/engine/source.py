@@ -7,7 +7,7 @@ Neighbours: gitrepo/ fetches and reads, rules/ judges, rollout/routes.py makes t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
@@ -64,6 +64,7 @@ class Source:
         self._environment = environment
         self._last = Snapshot()
         self._touched: dict[Asking, str] = {}
+        self._older: dict[tuple[str, str], bool] = {}
         self._loader = Loader(environment)
         self._validator = Validator()
 
@@ -157,6 +158,25 @@ class Source:
             rejection = Rejection(note.release, note.touched, note.reason, note.at)
             rejected[note.route] = (*rejected.get(note.route, ()), rejection)
         return Remembered(promoted, lost, rejected)
+
+    def as_turned_down(self, wish: Desired | None, rejected: Collection[Rejection]) -> Desired | None:
+        """The wish; under the commit that was turned down for the same release, where no newer one asks for it.
+
+        What counts as asking may be told otherwise by another version of Tidegate, which an upgrade must not take for news.
+        """
+        if wish is None or not rejected:
+            return wish
+        digest, asks = wish.release.digest, wish.touched
+        same = [one.touched for one in rejected if one.digest == digest]
+        if not same or asks in same:
+            return wish
+        for commit in reversed(same):
+            pair = (asks, commit)
+            if pair not in self._older:
+                self._older[pair] = self._mirror.contains(*pair)
+            if self._older[pair]:
+                return replace(wish, touched=commit)
+        return wish
 
     def digest_at(self, route: str, commit: str) -> str | None:
         """The digest of the release that a route asks for at a commit; a feature without an override asks as its model."""

@@ -103,6 +103,10 @@ class Mirror:
         """The same for many routes, in order."""
         return self._healed(lambda: self._touches.newest_of_all(commit, questions))
 
+    def contains(self, before: str, after: str) -> bool:
+        """Whether `before` is part of `after`'s history, or is it; not when one of them is unknown here."""
+        return tree.is_ancestor(self.git, before, after)
+
     def resolve(self, name: str) -> str | None:
         """The full id of a commit, None when it is not here."""
         return tree.resolve(self.git, name)
