@@ -16,6 +16,7 @@ from tidegate.engine.fleet import Fleet, Need
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.journaling import Journaling
 from tidegate.engine.needs import Needs
+from tidegate.engine.resting import Resting
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot, Source
@@ -104,6 +105,7 @@ class Controller:
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
+        self._resting = Resting()
 
     # -- one pass --------------------------------------------------------------------------------------------------
 
@@ -273,6 +275,7 @@ class Controller:
                 if finding.severity == "error":
                     log.warning("%s:%s:%s: %s", finding.path, finding.line, finding.column, finding.message)
         self.snapshot = snapshot
+        self.needs.saw(snapshot)
 
     def _look_at_runtime(self, hints: set[Hint]) -> None:
         now = self._clock()
@@ -313,6 +316,8 @@ class Controller:
         absorbed = False
         self._journaling.begin()
         for route, state in list(self.routes.states.items()):
+            if self._resting.rests(state, wishes[route], self.readiness, now):
+                continue
             batches = self._journaling.unused(route) + self.evidence.closed(route)
             absorbed = absorbed or bool(batches)
             answer = self.validation.answers(state)
@@ -341,6 +346,7 @@ class Controller:
                 continue
             self._note(f"state of {route}", None)
             self.routes.states[route] = step.state
+            self._resting.passed(state, step.state, wishes[route], self.readiness)
             turns.note(route, step.state)
             forward = self._journaling.decided(route, state, batches, step)
             for event in () if forward and "journal" in self.problems else step.events:
@@ -365,6 +371,7 @@ class Controller:
     def _end(self, route: str) -> None:
         """Nothing of a route that is no more stays behind."""
         self.traffic.pop(route, None)
+        self._resting.forget(route)
         self.evidence.forget(route)
         self.duties.forget(route)
         for key in (f"route {route}", f"state of {route}"):
