@@ -34,6 +34,7 @@ except ImportError:  # PyYAML without libyaml: ten times slower, the same events
 Parser: Final[Any] = _Parser
 """Gives a text's events one by one (`get_event`), with marks that count characters. libyaml's where it is there."""
 MAX_DEPTH: Final = 64
+_MOST_DIRECTIVES: Final = 64
 IDENTIFIERS: Final = frozenset({"version", "sha256", "set_sha256", "commit", "image", "config", "digest"})
 """Fields that name one fixed thing: an unquoted number there is nearly always an identifier that YAML would change."""
 
@@ -176,6 +177,7 @@ class _Builder:
     def mapping(self, depth: int, line: int, column: int, _: str) -> tuple[Any, Node]:
         data: dict[str, Any] = {}
         entries: list[tuple[str, Node, int, int]] = []
+        lines: dict[str, int] = {}  # of the keys, filled in where one is doubled
         event = self.next()
         while type(event) is not MappingEndEvent:
             if type(event) is not ScalarEvent:
@@ -192,8 +194,8 @@ class _Builder:
                 self.plain_key(event, key)
             doubled = key in data
             if doubled:
-                first = next(e for e in entries if e[0] == key)
-                self.note(event, "duplicate-key", f"'{key}' stands here a second time: the first is in line {first[2]}",
+                lines |= {e[0]: e[2] for e in entries[len(lines) :]}
+                self.note(event, "duplicate-key", f"'{key}' stands here a second time: the first is in line {lines[key]}",
                           "keep one of the two")  # fmt: skip
             value, node = self.build(self.next(), depth, key)
             if not doubled:
@@ -255,6 +257,11 @@ def parse(text: bytes, path: str) -> Source:
     except UnicodeDecodeError as error:
         message = f"byte 0x{text[error.start]:02x} is not UTF-8"
         return _hopeless(path, *position(text, error.start), "file-encoding", message, "save the file as UTF-8")
+    if decoded.count("\n%") > _MOST_DIRECTIVES:  # the parser compares each with all before it
+        line, column = position(text, text.index(b"\n%") + 1)
+        return _hopeless(
+            path, line, column, "yaml-feature", "directives are not read", "remove the lines that begin with '%'"
+        )
     problems: list[Problem] = []
     try:
         return _document(_Builder(path, Parser(decoded).get_event, problems))

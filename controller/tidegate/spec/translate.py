@@ -6,12 +6,16 @@ Neighbours: declared.py calls it for each file that does not fit its kind; vocab
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from tidegate.spec.source import IDENTIFIERS, Loc, Problem, Source
 from tidegate.spec.vocabulary import fields_at, homes_of, pattern_words, similar
+
+MOST: Final = 100
+"""Places in one file that are told: each costs a look at the whole of it, and nobody reads more."""
 
 _WANTED = {
     "string_type": "text", "int_type": "a whole number", "bool_type": "true or false", "float_type": "a number",
@@ -26,13 +30,17 @@ _TAGS = {
 
 
 def problems_of(error: ValidationError, kind: type[BaseModel], source: Source) -> Iterator[Problem]:
-    """One Problem for each place that pydantic complains about."""
+    """One Problem for each place that pydantic complains about; where there are too many, for the first of them."""
     seen: set[Loc] = set()
-    for detail in error.errors(include_url=False, include_context=True):
+    details = error.errors(include_url=False, include_context=True)
+    for number, detail in enumerate(details[:MOST], start=1):
         loc = _real(detail["loc"], source)
         inside = detail["type"] == "too_short" and any(known[: len(loc)] == loc for known in seen)
         if loc not in seen and not inside:
-            yield _problem(detail, loc, kind, source)
+            problem = _problem(detail, loc, kind, source)
+            if number == MOST < len(details):
+                problem = replace(problem, message=f"{problem.message} (and {len(details) - MOST} more in this file)")
+            yield problem
         seen.add(loc)
 
 
@@ -41,9 +49,10 @@ def _real(loc: Loc, source: Source) -> Loc:
     real: list[str | int] = []
     node = source.tree
     for index, part in enumerate(loc):
-        children = {entry[0]: entry[1] for entry in node[1]} if node is not None and node[0] == "map" else {}
-        if part in children:
-            node = children[part]
+        entries = node[1] if node is not None and node[0] == "map" else ()
+        child = next((entry[1] for entry in entries if entry[0] == part), None)
+        if child is not None:
+            node = child
         elif node is not None and node[0] == "seq" and isinstance(part, int):
             node = node[1][part] if part < len(node[1]) else None
         elif not (
