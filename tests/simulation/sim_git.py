@@ -347,6 +347,9 @@ class MemoryGit(Git):
             elif refused:
                 out += f"!\t{spec}\t[remote rejected] ({refused})\n"
                 failed = True
+            elif not commit:
+                del host.store.refs[ref]
+                out += f"-\t{spec}\t[deleted]\n"
             else:
                 host.store.take(self.store, commit)
                 host.store.refs[ref] = commit

@@ -28,12 +28,15 @@ from tidegate.gateway.record import Cursor
 from tidegate.gateway.supervisor import Applied
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.journal.journal import Journal, Transaction
+from tidegate.journal.lease import LeaseHeld, LeaseLost, Patience
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.spec.controller import Author
 from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 
 POLL = 2.0
 _COMPILED: dict[Any, Any] = {}
+LOOK_ON = 3.0
+"""Seconds between two looks of a controller that watches."""
 AGAIN = 1.0
 """Seconds until whatever supervises a controller starts it again."""
 
@@ -286,7 +289,13 @@ class SimJournal(Journal):
 
     def __init__(self, path: Path, pilot: Pilot) -> None:
         self._pilot = pilot
-        super().__init__(path, now=pilot.world.now)
+        super().__init__(
+            path,
+            now=pilot.world.now,
+            clock=lambda: pilot.world.mono,
+            patience=pilot.patience,
+            name=pilot.name,
+        )
         # The same statements, journal after journal: SQLAlchemy need not word each of them anew.
         self._writing = self._writing.execution_options(compiled_cache=_COMPILED)
         self._reading = self._reading.execution_options(compiled_cache=_COMPILED)
@@ -343,6 +352,7 @@ class Pilot:
         self.hints = Hints()
         self.workers: Workers | None = None
         self.began = 0.0
+        self.patience = Patience(lambda: world.mono)
         self._mirror = mirror
         self._paused_until = 0.0
         self._alarm = 0
@@ -385,8 +395,10 @@ class Pilot:
         except TidegateError as error:
             if journal is not None:
                 journal.close()
-            world.say(f"{self.name} cannot start: {error.message}")
-            world.after(AGAIN, lambda: self.boot() if self.wanted else None)
+            held = isinstance(error, LeaseHeld)
+            if not held:
+                world.say(f"{self.name} cannot start: {error.message}")
+            world.after(LOOK_ON if held else AGAIN, lambda: self.boot() if self.wanted else None)
             return
         except Killed:
             if journal is not None:
@@ -402,7 +414,14 @@ class Pilot:
         world = self.world
         chance = world.chance["controller"]
         self.hints = Hints()
-        self.workers = Workers(Pool(self, False), Pool(self, True), world.now, chance, self._work_done)
+        self.workers = Workers(
+            Pool(self, False),
+            Pool(self, True),
+            lambda: world.mono,
+            chance,
+            self._work_done,
+            allowed=lambda: journal.ours,
+        )
         gateway: Any = SimGateway(world)
         reader: Any = SimReader(world)
         store: Any = SimStore(world)
@@ -421,6 +440,7 @@ class Pilot:
                 flush=FLUSH,
                 poll=POLL,
                 now=world.now,
+                clock=lambda: world.mono,
                 sleep=lambda _: None,
                 rng=chance,
             )
@@ -448,6 +468,7 @@ class Pilot:
         self.world.say(f"{self.name} is killed")
         self.dead = True
         self._paused_until = 0.0
+        self.patience = Patience(lambda: self.world.mono)
         if self.journal is not None:
             self.journal.close()
         self.controller = self.workers = None
@@ -455,6 +476,15 @@ class Pilot:
         self.wanted = again is not None
         if again is not None:
             self.world.after(again, lambda: self.boot() if self.wanted else None)
+
+    def _stand_down(self) -> None:
+        """Another controller acts: from here on this one watches."""
+        self.world.say(f"{self.name} has lost the lease, and watches")
+        self.dead = True
+        if self.journal is not None:
+            self.journal.close()
+        self.controller = self.workers = None
+        self.world.after(AGAIN, lambda: self.boot() if self.wanted else None)
 
     # -- passes --------------------------------------------------------------------------------------------------------
 
@@ -482,6 +512,9 @@ class Pilot:
                 pause = self.controller.tick(self.hints.take(0.0))
         except Killed:
             self.die()
+            return
+        except LeaseLost:
+            self._stand_down()
             return
         except Exception as error:  # noqa: BLE001 the process would end
             world.watch.broken("defect", f"a pass raised {error!r}", error)

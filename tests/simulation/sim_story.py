@@ -29,8 +29,9 @@ from tidegate.rules.api import Validator
 from tidegate.spec import declared
 
 SHARED = Path("/dev/shm")
-LENGTHS = (15.0, 30.0, 60.0)
-QUIET = 60.0
+LENGTHS = (12.0, 25.0, 50.0)
+LEAST, QUIET, STEP = 15.0, 60.0, 5.0
+"""Seconds of quiet after a story: at least, at most, and after how many it is looked at whether anything is left to do."""
 CONDITIONS = (
     "remote", "protected", "forbidden", "noteless", "disk", "runtime", "gateway", "record", "silence", "hang", "busy",
     "losses", "doubles", "lateness", "store", "deaf",
@@ -210,7 +211,7 @@ def _of_controllers(chance: random.Random, until: float) -> Act:
     at, number = _at(chance, until), chance.randint(0, 1)
     if chance.random() < 0.5:
         return Act(at, "kill", (number, round(chance.choice((0.1, 1.0, 8.0)), 1)))
-    return Act(at, "pause", (number, round(chance.uniform(2.0, 20.0), 1)))
+    return Act(at, "pause", (number, round(chance.uniform(2.0, 25.0), 1)))
 
 
 class Stage:
@@ -234,7 +235,12 @@ class Stage:
             world.after(act.at, functools.partial(self.play, act))
         world.run(self.story.until)
         self.calm()
-        world.run(self.story.until + QUIET)
+        quiet = STEP
+        while quiet <= QUIET:
+            world.run(self.story.until + quiet)
+            if quiet >= LEAST and self.watch.rests():
+                break
+            quiet += STEP
         world.flow()
         self.watch.quiet()
         self.watch.raise_broken()

@@ -28,11 +28,11 @@ REACT = 9.0
 STALE = 6.0
 """How old the controller's knowledge of a server may be: a look each second, three probes, a pass."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
-ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push", "journal.begin"})
+ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push"})
 Doc = Mapping[str, Any]
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 not an error of the program: it carries a rule to its place
     """An invariant does not hold."""
 
     def __init__(self, rule: str, text: str) -> None:
@@ -53,6 +53,7 @@ class Walk:
     answers: dict[str, int] = field(default_factory=dict)
     doubled: bool = False
     jumps: int = 0
+    set: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Watcher:
         self.turned: list[Turned] = []
         self.refused: dict[str, set[tuple[str, str]]] = {}
         self.out: dict[str, set[str]] = {}
+        self.served: set[tuple[str, str | None]] = set()
         self.needed: dict[str, float] = {}
         self.dropped: dict[str, float] = {}
         self.jumps = 0
@@ -89,7 +91,6 @@ class Watcher:
         self._broken: Broken | None = None
         self._calm = 0.0
         self._wrong: dict[tuple[str, str], float] = {}
-        self._served: dict[str, float] = {}
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class Watcher:
         if name not in ACTS or self.actor is pilot:
             return
         other = self.actor
-        if other is not None and not other.dead and not other.paused():
+        if other is not None and not other.dead and other.journal is not None and other.journal.ours:
             self.broken("one-actor", f"{pilot.name} does {name} while {other.name} acts")
         self.actor = pilot
 
@@ -173,7 +174,9 @@ class Watcher:
             if not events and (_id(doc["stable"]), _trial(doc)) != (_id(before["stable"]), _trial(before)):
                 self.broken("events", f"{route}: another stable release or candidate, and no event")
             self._steps(route, walk, before, doc, events)
-            self._standbys(route, before, doc, events)
+            self._standbys(route, walk, before, doc, events)
+        walk.set = self.jumps
+        self.served.add((route, _id(doc["stable"])))
         rejected = {one["digest"] for one in doc["rejected"]}
         if doc["stable"] is not None and doc["stable"]["digest"] in rejected:
             self.broken("rejected", f"{route}: its stable release is among the rejected")
@@ -186,6 +189,8 @@ class Watcher:
         if event["weights"] and abs(total - 100.0) > 1e-6:
             self.broken("sum", f"{route}: the weights of an event sum to {total}")
         refused, out = self.refused.setdefault(route, set()), self.out.setdefault(route, set())
+        if kind in ("step", "promoted", "fast_rollback"):
+            self._was_ready(route, before, doc, event)
         match kind:
             case "started":
                 if walk.trial is not None:
@@ -214,6 +219,20 @@ class Watcher:
                 if walk.trial != release:
                     self.broken("events", f"{route}: a step of {release}, and {walk.trial} is on trial")
 
+    def _was_ready(self, route: str, before: Doc | None, doc: Doc, event: Doc) -> None:
+        """Nobody moves on who has never been ready."""
+        known = [doc["stable"], before and before["candidate"] and before["candidate"]["release"]]
+        digests = {
+            release["workload"] for release in known if release and release["digest"].startswith(event["release"])
+        }
+        boxes = [box for box in self.world.boxes.values() if box.digest in digests]
+        gone = any(
+            self.world.mono - at < REACT and any(d[:12] in name for d in digests)
+            for name, at in self.world.went.items()
+        )
+        if digests and not gone and not any(box.ready_at <= self.world.mono for box in boxes):
+            self.broken("unready", f"{route}: {event['kind']} {event['version']}, and no server of it was ever ready")
+
     def _rejected(self, route: str, before: Doc | None, doc: Doc, release: str, event: Doc) -> None:
         found = [one for one in doc["rejected"] if one["digest"].startswith(release)]
         duties = [
@@ -230,16 +249,15 @@ class Watcher:
         """No step repeated, skipped or shortened; within one trial nothing that was counted is lost."""
         old, new = before["candidate"], doc["candidate"]
         ended = next((e for e in events if e["kind"] == "promoted"), None)
-        same = old is not None and new is not None and _trial(before) == _trial(doc)
-        if old is not None and old["step"] >= 0 and (
-            (ended is not None and ended["release"] == _id(old["release"]) and old["fast"] is False)
-            or (same and new is not None and new["step_started_at"] != old["step_started_at"])
-        ):  # fmt: skip
+        kinds = [e["kind"] for e in events]
+        same = old is not None and new is not None and _trial(before) == _trial(doc) and "started" not in kinds
+        over = ended is not None and old is not None and ended["release"] == _id(old["release"])
+        if old is not None and old["step"] >= 0 and (over or (same and "step" in kinds)):
             self._whole(route, walk, old)
         if new is None:
             return
         if old is not None and same:
-            if new["step_started_at"] == old["step_started_at"]:
+            if "step" not in kinds:
                 for name in ("clock", "step_requests", "spent", "requests", "losses"):
                     if new[name] < old[name] - 1e-6:
                         self.broken(
@@ -284,7 +302,7 @@ class Watcher:
         if seen < step.get("min_requests", 0) and not walk.doubled and budget.get("then") != "promote":
             self.broken("short", f"{name} saw {seen} of {step['min_requests']} requests")
 
-    def _standbys(self, route: str, before: Doc, doc: Doc, events: list[Doc]) -> None:
+    def _standbys(self, route: str, walk: Walk, before: Doc, doc: Doc, events: list[Doc]) -> None:
         """Who stays hot stays so for its time, or until a newer one takes its place."""
         now = self.world.now()
         told = {e["release"]: e for e in events if e["kind"] == "standby_released"}
@@ -293,7 +311,7 @@ class Watcher:
             digest, until = one["release"]["digest"], one["until"]
             if digest in kept:
                 again = any(e["kind"] in ("promoted", "fast_rollback") for e in events)
-                if kept[digest] != until and not again:
+                if kept[digest] != until and not again and walk.set == self.jumps:
                     self.broken("standby", f"{route}: the time of standby {digest[:12]} changed")
                 continue
             if doc["stable"] is not None and digest == doc["stable"]["digest"]:
@@ -301,7 +319,7 @@ class Watcher:
             event = told.get(digest[:12])
             if event is None:
                 self.broken("standby", f"{route}: standby {digest[:12]} is gone without a word")
-            elif "time is over" in event["reason"] and now < until - 1e-6:
+            elif "time is over" in event["reason"] and now < until - 1e-6 and walk.set == self.jumps:
                 self.broken("standby", f"{route}: standby {digest[:12]} went {until - now:.1f} s early")
 
     # -- traffic -------------------------------------------------------------------------------------------------------
@@ -355,7 +373,7 @@ class Watcher:
     def _shares_without_place(self, route: str, arm: Arm) -> None:
         """It lost its place a moment ago, while the file with the others is loading; or it never had one."""
         former = {event["release"] for event in self.events if event["route"] == route and event["kind"] in ENDS}
-        if arm.release not in former:
+        if arm.release not in former and (route, arm.release) not in self.served:
             self.broken(
                 "durable", f"{route}: {arm.release} gets traffic, and the journal knows no step or promotion of it"
             )
@@ -455,6 +473,22 @@ class Watcher:
 
     # -- at the end ----------------------------------------------------------------------------------------------------
 
+    def rests(self) -> bool:
+        """Whether nothing is left to do: no trial, nothing owed, everything told."""
+        pilot = next((one for one in self.pilots if not one.dead and one.controller is not None), None)
+        controller = pilot.controller if pilot is not None else None
+        return (
+            controller is not None
+            and controller.steering.settled
+            and all(s.candidate is None and not s.duties and not s.degraded for s in controller.routes.states.values())
+            and controller.snapshot.commit == self.world.store.refs.get(BRANCH)
+            and all(wish is None or _asked(state, wish) for state, wish in self._wishes(controller))
+        )
+
+    def _wishes(self, controller: Any) -> list[tuple[RouteState, Desired | None]]:
+        wishes = controller.routes.wishes(controller.snapshot)
+        return [(state, wishes[route]) for route, state in controller.routes.states.items()]
+
     def quiet(self) -> None:
         """After a quiet time what runs is what git asks for, or it is said why not; and nothing is left over."""
         pilot = next((one for one in self.pilots if not one.dead and one.controller is not None), None)
@@ -500,12 +534,13 @@ class Watcher:
                         "quiet",
                         f"{route}: {trial.release.version} neither goes on nor says why ({trial.hold} {trial.hold_reason})",
                     )
-            elif state.stable is None or state.stable.digest != digest:
-                if not any(one.digest == digest for one in state.rejected):
-                    self.broken(
-                        "quiet",
-                        f"{route}: git asks for {wish.release.version}, it serves {state.stable and state.stable.version}",
-                    )
+            elif (state.stable is None or state.stable.digest != digest) and not any(
+                one.digest == digest for one in state.rejected
+            ):
+                self.broken(
+                    "quiet",
+                    f"{route}: git asks for {wish.release.version}, it serves {state.stable and state.stable.version}",
+                )
         if state.stable is None:
             return
         live = {world.envoy.arms[cluster].release: share for cluster, share in world.envoy.shares(route, None).items()}
@@ -527,11 +562,14 @@ class Watcher:
         """Whether what the candidate says it waits for is so."""
         trial, world = state.candidate, self.world
         assert trial is not None
+        answering = any(b.digest == trial.release.workload and b.answers(world.mono) for b in world.boxes.values())
+        if trial.hold is None and trial.step < 0 and not answering:
+            return True  # it is being started: its status says why it is not ready
         if trial.hold is None:
             return trial.step >= 0 and pilot.world.mono - (trial.step_started_at - T0 - world.offset) < 60
         match trial.hold.value:
             case "no_data" | "too_few" | "source_down":
-                return False
+                return world.offset < -60  # the record's times are long past: nothing is judged until they are not
             case "not_ready":
                 how = world.behaviours.get(f"{trial.release.model} {trial.release.version}", "good")
                 stable = state.stable
@@ -628,13 +666,20 @@ class Watcher:
                 self.broken("leak", f"{what} of {sorted(kept - allowed)} are kept for nobody")
 
 
+def _asked(state: RouteState, wish: Desired) -> bool:
+    """Whether the route serves what git asks for, or has turned it down."""
+    digest = wish.release.digest
+    serves = state.stable is not None and state.stable.digest == digest
+    return serves or any(one.digest == digest for one in state.rejected)
+
+
 def _id(release: Any) -> str | None:
     return release["digest"][:12] if release else None
 
 
-def _trial(doc: Doc) -> tuple[str, float] | None:
+def _trial(doc: Doc) -> str | None:
     found = doc["candidate"]
-    return (found["release"]["digest"], found["started_at"]) if found else None
+    return found["release"]["digest"] if found else None
 
 
 def _path(trial: Doc) -> list[Doc]:

@@ -1,0 +1,120 @@
+"""Stories from seeds over the whole controller, those that once failed, and that a story is the same each time it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sim_shrink import shrink
+from sim_story import Act, Story, make, play
+from sim_watch import Broken
+
+import fuzz
+
+CHUNKS, SEEDS = 8, 150
+GOOD = (("m 1.0.0", "good"), ("m 2.0.0", "good"), ("m 3.0.0", "good"), ("m 4.0.0", "good"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """As `make fuzz` plays them."""
+    with fuzz.ready():
+        yield
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_rule_holds_in_the_stories_of_these_seeds(chunk: int) -> None:
+    found = fuzz.run(range(chunk * SEEDS, (chunk + 1) * SEEDS))
+    assert not found, "\n".join(fuzz.report(*one) for one in found[:1])
+
+
+def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
+    """A story's acts, in short."""
+    return tuple(Act(at, name, args) for at, name, args in given)
+
+
+FOUND = {
+    "a revert that was pushed before the controller died takes back nobody who asks once more": Story(
+        1396, ("m",), (("m 1.0.0", "good"), ("m 4.0.0", "bad")),
+        acts((0.76, "deploy", ("m", "1.0.0", "loose")), (17.77, "deploy", ("m", "4.0.0", None, 2)),
+             (25.72, "kill", (0, 8.0)), (35.68, "deploy", ("m", "4.0.0", None, 2))), 36.2,
+    ),
+    "an override that comes back by the same commit is not tried again": Story(
+        1078, ("m",), (("m 1.0.0", "good"), ("m 3.0.0", "nostart")),
+        acts((0.92, "deploy", ("m", "1.0.0", "careful")), (7.26, "feature", ("m", "g", "3.0.0")),
+             (11.65, "feature", ("m", "g", "3.0.0")), (25.72, "force_push", (3,))), 26.2,
+    ),
+    "a surplus replica of a release that comes back drains before it goes": Story(
+        1689, ("m",), GOOD,
+        acts((0.61, "deploy", ("m", "1.0.0", "careful")), (16.92, "deploy", ("m", "2.0.0", "fast", 2)),
+             (47.18, "delete", ("models/",)), (59.0, "hold", ("m", True))), 59.5,
+    ),
+    "a server whose probes hang is not stopped for being late": Story(
+        1285, ("m",), GOOD,
+        acts((36.09, "replicas", ("m", 3)), (42.4, "lose_all", ()), (43.78, "trouble", ("hang", 6.9))), 60.0,
+    ),
+    "one bad answer after a restart does not give a candidate everything": Story(
+        992, ("m",), GOOD,
+        acts((0.48, "deploy", ("m", "1.0.0", "strict")), (33.86, "deploy", ("m", "2.0.0", None, None)),
+             (44.94, "kill", (0, 8.0)), (47.88, "fault", ("probe", "fail"))), 60.0,
+    ),
+    "a controller that was stopped for a while asks before it moves": Story(
+        1022, ("m",), GOOD,
+        acts((1.3, "deploy", ("m", "1.0.0", "alone")), (24.47, "deploy", ("m", "3.0.0", None, None)),
+             (26.0, "ill", (0, 3.9)), (27.5, "pause", (0, 6.7))), 40.0,
+    ),
+    "a clock that is set back stops no drain": Story(
+        1312, ("m",), (("m 1.0.0", "good"), ("m 4.0.0", "bad")),
+        acts((1.48, "deploy", ("m", "1.0.0", "fast")), (7.01, "deploy", ("m", "4.0.0", None, 2)),
+             (12.4, "jump", (-3600.0,))), 12.9,
+    ),
+    "a host that comes up with a full disk starts its gateway when there is room": Story(
+        164, ("m",), GOOD,
+        acts((1.0, "deploy", ("m", "1.0.0", "fast")), (18.0, "trouble", ("disk", 12.0)), (19.0, "reboot", ())), 31.0,
+    ),
+    "a slow server that everybody needs gets its time": Story(
+        2128, ("m",), (("m 3.0.0", "late"),),
+        acts((9.73, "deploy", ("m", "3.0.0", "fast", 2)), (20.34, "touch", ("m",)), (40.17, "lose_all", ())), 46.7,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_story_that_failed_once_holds(name: str) -> None:
+    for seed in range(8):
+        story = FOUND[name]
+        play(Story(story.seed + seed, story.models, story.behaviours, story.acts, story.until, story.pilots))
+
+
+def test_a_controller_that_hangs_is_relieved_and_stops_when_it_wakes() -> None:
+    told: list[str] = []
+    bad = (("m 1.0.0", "good"), ("m 2.0.0", "bad"))
+    changes = acts(
+        (1.0, "deploy", ("m", "1.0.0", "fast")), (10.0, "pause", (0, 40.0)), (12.0, "deploy", ("m", "2.0.0"))
+    )
+    play(Story(7, ("m",), bad, changes, 60.0, pilots=2), told.extend)
+    text = "\n".join(told)
+    assert text.index("controller 1 starts") < text.index("rolled_back") < text.index("controller 0 has lost the lease")
+
+
+def test_the_same_story_is_told_the_same_way() -> None:
+    for seed in range(5):
+        first: list[str] = []
+        second: list[str] = []
+        play(make(seed), first.extend)
+        play(Story.from_json(make(seed).to_json()), second.extend)
+        assert first == second
+
+
+def test_a_failing_story_is_shortened_to_what_matters() -> None:
+    import sim_bugs
+
+    with sim_bugs.foreign_servers_stopped():
+        seed, rule, _ = next(found for seed in range(200) if (found := next(iter(fuzz.run([seed])), None)))
+        story = shrink(make(seed), rule, tries=120)
+        assert rule == "foreign"
+        assert len(story.acts) <= 3
+        with pytest.raises(Broken, match="foreign"):
+            play(story)
+        assert "replay: python tests/simulation/fuzz.py --from" in fuzz.report(seed, rule, "")
+    play(story)
