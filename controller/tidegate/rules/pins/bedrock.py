@@ -14,7 +14,7 @@ from tidegate.rules.pins.verdict import Fixed, Floats, Outcome
 
 _REGION = re.compile(r"(?:[a-z]{2}(?:-gov)?|apac|amer|emea|global)\.", re.ASCII)
 _MODEL = re.compile(r"([a-z][a-z0-9]{2,})\.([a-z0-9]+(?:[.-][a-z0-9]+)*)(?::(0|[1-9][0-9]?))?", re.ASCII)
-_VERSIONED = re.compile(r"(.+)-v[1-9][0-9]?", re.ASCII)
+_VERSIONED = re.compile(r"(.+)-v[1-9][0-9]?|(.+)-v0:[1-9][0-9]?", re.ASCII)
 _ARN = re.compile(r"arn:aws(?:-[a-z]+)*:bedrock:([a-z]{2}(?:-[a-z]+)+-[0-9]+):([0-9]{12})?:([a-z-]+)/(.+)", re.ASCII)
 _PROMPT = re.compile(r"[A-Za-z0-9]{10}(?::([A-Za-z0-9]+))?", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -60,12 +60,12 @@ def _model(ref: str) -> Outcome:
     found = _MODEL.fullmatch(model)
     if found is None:
         return Floats("it is not '(region.)vendor.model-vN(:M)'")
-    vendor, name, _ = found.groups()
+    vendor, name, minor = found.groups()
     why = moving(name) or _impossible(vendor, name)
     if why is not None:
         return Floats(why)
     warning = _REGION_FLOATS if model != ref else None
-    if _VERSIONED.fullmatch(name):
+    if _VERSIONED.fullmatch(f"{name}:{minor}" if name.endswith("-v0") else name):
         return Fixed("contract", "a versioned model id", warning)
     if vendor == "anthropic" and found[3] is None and not re.search(r"[0-9]{8}$", name, re.ASCII):
         judged = anthropic(name)
