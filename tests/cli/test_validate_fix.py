@@ -22,6 +22,9 @@ from validate_repo import (
     write,
 )
 
+from tidegate.cli.mend import Edits
+from tidegate.rules.finding import Finding
+
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -127,6 +130,26 @@ def test_a_merged_version_is_left_as_it_is_with_the_reason(repo: Path) -> None:
     edit(repo / VERSION, "# yaml", f"#{HIDDEN} yaml")
     run("--unsafe-fixes")
     assert HIDDEN not in (repo / VERSION).read_text(), "a comment is no part of what is declared"
+
+
+def test_a_merged_file_that_could_not_be_read_is_mended_in_its_place(repo: Path) -> None:
+    edit(repo / VERSION, 'version: "2.0.0"', "version: 2.0")
+    edit(repo / VERSION, "model: digits", "modle: digits")
+    git(repo, "commit", "-qam", "A file that was no version")
+    assert "modle" in run().stdout
+    run("--fix")
+    assert "\nmodel: digits" in (repo / VERSION).read_text()
+    edit(repo / VERSION, 'version: "2.0"', 'version: "2.0.0"')
+    assert "immutable-version" not in run("--base", "HEAD").stdout, "nothing has served from it"
+    git(repo, "commit", "-qam", "A version")
+    edit(repo / VERSION, 'version: "2.0.0"', 'version: "2.0.1"')
+    assert "immutable-version" in run("--base", "HEAD").stdout
+
+
+def test_refusals_stand_in_the_order_of_the_file() -> None:
+    found = [Finding(VERSION, line, 1, "wrong-type", "error", "", "") for line in (17, 13, 5)]
+    told = Edits((), (), tuple((one, "why") for one in found)).refusals
+    assert [line.split(":")[2] for line in told] == ["5", "13", "17"]
 
 
 def test_a_new_version_is_mended(repo: Path) -> None:

@@ -24,10 +24,11 @@ from tidegate.rules.engine import in_model, run_general, run_models
 from tidegate.rules.finding import Finding
 from tidegate.rules.fixes import Mended, mend
 from tidegate.rules.report.model import printable
-from tidegate.spec.declared import load
+from tidegate.spec.declared import load, load_document
 from tidegate.spec.digest import document_digest
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.source import MAX_BYTES, parse
+from tidegate.spec.version import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Edits:
     def refusals(self) -> list[str]:
         """A line for each finding that could not be mended."""
         lines = [
-            f"not fixed: {printable(one.path)}:{one.line}:{one.column} {one.rule}: {why}" for one, why in self.refused
+            f"not fixed: {printable(one.path)}:{one.line}:{one.column} {one.rule}: {why}"
+            for one, why in sorted(self.refused, key=lambda pair: (pair[0].path, pair[0].line, pair[0].column))
         ]
         return [*lines, *(f"not resolved: {printable(name)}: {printable(why)}" for name, why in self.asked)]
 
@@ -188,6 +190,8 @@ class _Merged:
         before, after = parse(merged, path), parse(text, path)
         if not isinstance(before.data, dict) or not isinstance(after.data, dict):
             return ""
+        if load_document(ModelVersion, merged, path)[0] is None:
+            return ""  # what could not be read when it was merged has never served
         if document_digest(before) == document_digest(after):
             return ""
         return "this version is merged and stays as it is: write the next one with the fix"

@@ -5,7 +5,8 @@ become a link or a submodule. Whoever looks up what answered a request last mont
 was merged and deleted stays taken: it comes back as it was, or not at all.
 
 A revert is allowed: content that this path had on the base's branch may come back, and so may what a `git revert` of a
-merged commit says that it restores. To mend, take the change back, and declare it under the next number.
+merged commit says that it restores. A file that was no version when it was merged, since it could not be read, never
+served: it may be mended in its place. To mend, take the change back, and declare it under the next number.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.history import Change, History
 from tidegate.rules.rule import Example, Rule
-from tidegate.spec.declared import Loaded
+from tidegate.spec.declared import Loaded, load_document
 from tidegate.spec.digest import document_digest, field_digest
 from tidegate.spec.layout import place
 from tidegate.spec.source import Source, parse
@@ -67,6 +68,8 @@ def _edited(history: History, version: Loaded[ModelVersion]) -> Iterator[Finding
     base = parse(before, version.path)
     if not isinstance(base.data, dict) or document_digest(base) == document_digest(version.source):
         return
+    if load_document(ModelVersion, before, version.path)[0] is None:
+        return  # it was never a version: nothing has served from it
     changed = _changed(base, version.source)
     message = (
         f"version '{version.value.version}' of '{version.value.model}' is merged already, and this changes '{changed}'"
