@@ -342,3 +342,19 @@ def test_the_real_server_reads_the_real_scans_with_its_inference_config(make_wor
     digits(world, "1.2.0", "2.0.0", serving_python, shape=[-1, 1])
     wide = world.until("rolled_back", commit=world.deploy("1.2.0", config="default"), within=60)
     assert "output 'digit' has the shape [1, 2], the signature says [-1, 1]" in wide["reason"]
+
+
+def test_a_stable_release_that_was_never_measured_is_asked_the_same_set_while_it_serves(world: World) -> None:
+    world.begin(protocol="http")
+    declared(world, regression={"accuracy": {"max_drop": 0.02}})
+    world.version("2.0.0", env={"WRONG": "10"})
+    with world.traffic() as users:
+        commit = world.deploy("2.0.0")
+        back = world.until("rolled_back", commit=commit)
+        users.more(50)
+    assert "accuracy 0.9 is 0.1 below 1.0.0's 1, at most 0.02 may be lost" in back["reason"]
+    assert not users.failed()
+    assert set(users.versions()) == {"1.0.0"}
+    world.wait(lambda: len(world.route()["validation"]) == 1, "the stable release's own report")
+    [report] = world.route()["validation"].values()
+    assert (report["examples"], report["metrics"]["accuracy"]) == (EXAMPLES, 1.0)
