@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tidegate.cli.check.pack import packed, unpacked
 from tidegate.cli.check.parts import Outcome
 from tidegate.cli.check.stamp import stamp
 from tidegate.cli.check.store import Store, folder_of
-from tidegate.cli.check.surroundings import TreeSurroundings
+from tidegate.cli.check.surroundings import Answer, TreeSurroundings
 from tidegate.cli.check.tree import tree_of
 from tidegate.rules.facts import facts_of
 from tidegate.rules.finding import Finding
@@ -154,17 +155,26 @@ def test_without_a_home_nothing_is_kept(home: str, monkeypatch: pytest.MonkeyPat
 
 def test_it_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_UNITS", 5)
-    monkeypatch.setattr(memory, "_BYTES", 100_000)
     place = Store(tmp_path / "kept", "x")
     held = Memory(place)
-    for number in range(20):
+    names = [f"unit {number}" for number in range(20)]
+    nothing = Outcome((), {}, None, ())
+
+    def known() -> list[str]:
+        return list(held.outcomes([*names, "new"], lambda told: True))
+
+    for number, name in enumerate(names):
         held.keep_run(f"run {number}", Run((), (), number))
-        held.keep_units(held.units(), [], {f"unit {number}": Outcome((), {}, None, ())})
-    assert list(held.units()) == [f"unit {number}" for number in range(15, 20)], "the latest"
-    assert [held.run(f"run {number}") is not None for number in (11, 12, 19)] == [False, True, True]
-    used = [*held.units()][:1]
-    held.keep_units(held.units(), used, {"new": Outcome((), {}, None, ())})
-    assert used[0] in held.units(), "what was of use stays"
+        held.keep_outcomes([], {name: replace(nothing, told=(Answer("size", name, "s", number),))})
+    assert known() == names[15:], "the latest"
+    assert [held.run(f"run {number}") is not None for number in (15, 16, 19)] == [False, True, True]
+    assert len(place.load("units")["told"]) == 5
+    held.keep_outcomes([names[15]], {"new": nothing})
+    assert known() == [names[15], *names[17:], "new"], "what was of use stays, the oldest of the others goes"
+    assert held.outcomes(names, lambda told: not told) == {}, "none of them was told nothing"
+    monkeypatch.setattr(memory, "_BYTES", 1)
+    held.keep_outcomes([], {"new": nothing})
+    assert known() == ["new"]
     for number in range(6):
         Store(tmp_path / "kept", f"program{number}").save("runs", {})
     assert len({path.name.partition("-")[2] for path in (tmp_path / "kept").glob("runs-*")}) <= 3

@@ -6,8 +6,9 @@ which nothing changed ends with what stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tidegate.cli.check.pack import packed, unpacked
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RUNS: Final = 8
+_RUNS: Final = 4
 _WORDS: Final = 64
 _UNITS: Final = 50_000
 _BYTES: Final = 16 * 1024 * 1024
@@ -68,28 +69,54 @@ class Memory:
             self._store.save("words", words)
         return str(words[key])
 
-    def units(self) -> dict[str, bytes]:
-        """The packed outcomes by key."""
-        return self._store.load("units")
+    def outcomes(self, keys: Iterable[str], still: Callable[[Sequence[Answer]], bool]) -> dict[str, Outcome]:
+        """What is remembered of these units, by key, as far as the rules would be told the same today (`still`)."""
+        from tidegate.cli.check.parts import Outcome
 
-    def keep_units(self, before: dict[str, bytes], used: Iterable[str], new: Mapping[str, Outcome]) -> None:
-        """Remember the new ones and those that were of use; of the others as many as there is room for, latest first."""
-        latest = {key: before[key] for key in used if key in before} | {key: packed(one) for key, one in new.items()}
-        size = sum(map(len, latest.values()))
-        older: dict[str, bytes] = {}
+        units, told = self._units()
+        lasting: dict[str, tuple[Answer, ...] | None] = {}
+        found = {}
+        for key in keys:
+            data, token = units.get(key, (None, ""))
+            if data is not None and token not in lasting:
+                answers = _as(tuple, told.get(token))
+                lasting[token] = answers if answers is not None and still(answers) else None
+            answers = lasting.get(token)
+            known = _as(Outcome, data) if answers is not None else None
+            if known is not None and answers is not None:
+                found[key] = replace(known, told=answers)
+        return found
+
+    def keep_outcomes(self, used: Iterable[str], new: Mapping[str, Outcome]) -> None:
+        """Remember the new ones and those that were of use; of the others as many as there is room for, latest first.
+
+        Units that were judged together were told the same: it is kept once for all of them.
+        """
+        before, told = self._units()
+        latest = {key: before[key] for key in used if key in before}
+        tokens: dict[int, str] = {}
+        for key, one in new.items():
+            if id(one.told) not in tokens:
+                data = packed(one.told)
+                token = blake2b(data, digest_size=16).hexdigest()
+                tokens[id(one.told)] = token
+                told[token] = data
+            latest[key] = (packed(replace(one, told=())), tokens[id(one.told)])
+        size = sum(len(data) for data, _ in latest.values())
+        older: dict[str, tuple[bytes, str]] = {}
         for key in reversed(before):
-            size += len(before[key])
+            size += len(before[key][0])
             if size > _BYTES or len(older) + len(latest) >= _UNITS:
                 break
             older |= {key: before[key]} if key not in latest else {}
-        self._store.save("units", {key: older[key] for key in reversed(older)} | latest)
+        units = {key: older[key] for key in reversed(older)} | latest
+        named = {token for _, token in units.values()}
+        self._store.save("units", {"units": units, "told": {key: data for key, data in told.items() if key in named}})
 
-
-def outcome(data: bytes | None) -> Outcome | None:
-    """A unit's outcome, unpacked; None when there is none that can be read."""
-    from tidegate.cli.check.parts import Outcome
-
-    return _as(Outcome, data)
+    def _units(self) -> tuple[dict[str, tuple[bytes, str]], dict[str, bytes]]:
+        """Packed outcomes by key, each with the name of what its rules were told, and that by name."""
+        found = self._store.load("units")
+        return found.get("units", {}), found.get("told", {})
 
 
 def _as(kind: type[T], data: object) -> T | None:

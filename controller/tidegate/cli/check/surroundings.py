@@ -45,6 +45,7 @@ class TreeSurroundings:
         self._tree = tree
         self._known = {(one.question, one.path): one for one in known}
         self._told: dict[tuple[str, str], Answer] = {}
+        self._sights: dict[str, str] = {}
 
     def sha256(self, path: str) -> str | None:
         """The digest of a file, in lower-case hex; None when there is no such file."""
@@ -102,6 +103,11 @@ class TreeSurroundings:
 
     def _sight(self, path: str) -> str:
         """How the file looks from outside: '' when that cannot tell whether its content is still the same."""
+        if path not in self._sights:
+            self._sights[path] = self._look(path)
+        return self._sights[path]
+
+    def _look(self, path: str) -> str:
         whole = self._whole(path)
         if whole is None:
             return "none"

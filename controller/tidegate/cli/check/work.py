@@ -8,11 +8,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from tidegate.cli.check.history import Asked, gather
-from tidegate.cli.check.memory import Memory, Run, outcome
+from tidegate.cli.check.memory import Memory, Run
 from tidegate.cli.check.parts import Judge, Outcome
 from tidegate.cli.check.pool import processors, spread
 from tidegate.cli.check.surroundings import Answer, TreeSurroundings
@@ -38,14 +39,8 @@ def work(tree: Tree, asked: Asked | None, today: date, common: str, memory: Memo
         )
     with _uncollected():
         general, *models = units_of(tree, base, common)
-        remembered = memory.units()
-        surroundings = TreeSurroundings(tree)
-        found: dict[str, Outcome] = {}
-        for unit in (general, *models):
-            known = outcome(remembered.get(unit.key))
-            if known is not None and surroundings.still(known.told):
-                found[unit.key] = known
-        used = list(found)
+        found = memory.outcomes((unit.key for unit in (general, *models)), TreeSurroundings(tree).still)
+        used = set(found)
         judge = Judge(tree, base, general, today, memory.answers())
         missing = [unit for unit in models if unit.key not in found]
         judge.fetch((general, *missing) if missing or general.key not in found else ())
@@ -60,7 +55,7 @@ def work(tree: Tree, asked: Asked | None, today: date, common: str, memory: Memo
         memory.keep_run(key, run)
     new = {name: one for name, one in found.items() if name not in used and one.lasting}
     if new:
-        memory.keep_units(remembered, used, new)
+        memory.keep_outcomes(used, new)
     return run
 
 
@@ -74,16 +69,17 @@ def _models(judge: Judge, units: Sequence[Unit]) -> dict[str, Outcome]:
     else:
         results = [_judged(judge, group) for group in groups]
     return {
-        unit.key: one
-        for group, found in zip(groups, results, strict=True)
+        unit.key: replace(one, told=told)
+        for group, (found, told) in zip(groups, results, strict=True)
         for unit, one in zip(group, found, strict=True)
     }
 
 
-def _judged(judge: Judge, group: Sequence[Unit]) -> list[Outcome]:
+def _judged(judge: Judge, group: Sequence[Unit]) -> tuple[list[Outcome], tuple[Answer, ...]]:
+    """The outcomes of a group, and what its rules were told: that once, since it may have to travel."""
     found = judge.models(group)
     gc.collect()  # little is left of a group, so that looking through it costs nothing
-    return found
+    return [replace(one, told=()) for one in found], found[0].told
 
 
 def _groups(units: Sequence[Unit]) -> Iterator[list[Unit]]:
@@ -102,9 +98,8 @@ def _groups(units: Sequence[Unit]) -> Iterator[list[Unit]]:
 def _sifted(judge: Judge, outcomes: Sequence[Outcome], files: int) -> Run:
     findings = [finding for one in outcomes for finding in one.findings]
     notes = {path: found for one in outcomes for path, found in one.notes.items()}
-    told: dict[tuple[str, str], Answer] = {
-        (answer.question, answer.path): answer for one in outcomes for answer in one.told
-    }
+    groups = {id(one.told): one.told for one in outcomes}
+    told = {(answer.question, answer.path): answer for answers in groups.values() for answer in answers}
     if not notes:
         return Run(tuple(sorted(findings)), (), files, tuple(told.values()))
     sifted = settle(findings, notes, judge.declared, complete=True)
