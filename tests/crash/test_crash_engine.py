@@ -69,6 +69,7 @@ def test_an_engine_that_is_killed_is_not_missed_and_one_that_ends_its_containers
     told = [kind for kind in world.kinds() if kind not in ("held", "resumed", "degraded", "recovered")]
     assert told == SO_FAR, "an engine's restart is no fault of a release"
     assert world.route()["candidate"]["step"] == "half"
+    assert "exit code None" not in world.log.read_text(), "a container that was only made has not ended"
 
 
 def even(users: Traffic, since: float) -> None:

@@ -120,6 +120,21 @@ def test_no_zombie_and_no_shim_stays_after_a_stop(process_place):
     ]
 
 
+def test_what_a_controller_killed_in_a_stop_has_left_goes_when_the_next_one_watches(process_place):
+    runtime = process_place.open()
+    runtime.start(process_place.workload())
+    kept = ready(runtime)
+    root = process_place.state / "processes" / process_place.instance
+    for name in ("digits-1.0.0-0123456789ab-0", kept.name):
+        (root / f".gone-{name}" / "work").mkdir(parents=True)
+        (root / ".locks" / name).touch()
+    (root / ".locks" / "digits-0.9.0-0123456789ab-0").touch()
+    process_place.open().watch(lambda: None)
+    assert sorted(path.name for path in root.iterdir()) == [".locks", kept.name]
+    assert [path.name for path in (root / ".locks").iterdir()] == [kept.name]
+    assert [one.ref for one in runtime.observe()] == [kept.ref]
+
+
 WORKERS = """
 import os, subprocess, sys, time
 worker = [sys.executable, "-c", "import time; time.sleep(600)"]

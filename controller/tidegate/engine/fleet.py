@@ -282,7 +282,7 @@ class Fleet:
     def _start(self, name: str, need: Need, replica: int, ended: Instance | None) -> None:
         now = self._now()
         crashes = self._crashes.setdefault(name, Crashes())
-        if ended is not None and crashes.saw(ended.ref, now):
+        if ended is not None and ended.begun and crashes.saw(ended.ref, now):
             reason = self._why[need.digest] = self._ending(ended)
             log.warning("%s %s", name, reason)
             if need.digest not in self._was_ready and crashes.count >= GIVE_UP_AFTER_EXITS:

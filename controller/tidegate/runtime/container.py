@@ -94,6 +94,7 @@ def instance_of(entry: dict[str, Any], mode: Mode) -> Instance | None:
         ref=entry["Id"],
         exit_code=int(ended[1]) if ended else None,
         labels=marks,
+        begun=state != "created",
     )
 
 

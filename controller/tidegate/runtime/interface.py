@@ -37,7 +37,8 @@ class Instance:
     """One observed container or process that this Tidegate instance owns.
 
     `address` is where the gateway reaches it, None while it has none. `running` False: it ended with `exit_code`.
-    `started_at` in epoch seconds. `ref` is the engine's own id (a container id, a process id).
+    `started_at` in epoch seconds. `ref` is the engine's own id (a container id, a process id). `begun` False: it was made
+    and not started yet, so it has not ended either.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Instance:
     ref: str
     exit_code: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    begun: bool = True
 
 
 class Runtime(Protocol):

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tidegate.artifacts.lock import locked
+from tidegate.artifacts.lock import BusyError, locked
 from tidegate.runtime import procfs
 from tidegate.runtime.deaths import Deaths
 from tidegate.runtime.expand import expand
@@ -30,6 +30,7 @@ from tidegate.spec.errors import NeedsPerson, RetryLater
 LOG_LIMIT = 8 << 20
 """Bytes of one output file; two are kept for each workload."""
 KILL_TIMEOUT = 5.0
+GONE = ".gone-"
 
 
 class ProcessRuntime:
@@ -67,7 +68,7 @@ class ProcessRuntime:
             if record is not None and self._runs(record):
                 return
             procfs.end_marked(self._marker(workload.name))  # workers that outlived their server would keep its memory
-            shutil.rmtree(self._folder(workload.name), ignore_errors=True)
+            self._discard(workload.name)
             self._launch(workload)
         self._tell()
 
@@ -80,7 +81,7 @@ class ProcessRuntime:
             if record is not None and self._runs(record):
                 self._end(record, grace)
             procfs.end_marked(self._marker(name))
-            shutil.rmtree(self._folder(name))
+            self._discard(name)
         self._tell()
 
     def logs(self, name: str, tail: int | None = None, follow: bool = False) -> Iterator[str]:
@@ -103,6 +104,7 @@ class ProcessRuntime:
             if self._deaths is None:
                 self._deaths = Deaths()
             self._deaths.hint(hint)
+        self._sweep()
         self._tell()
 
     def close(self) -> None:
@@ -127,6 +129,26 @@ class ProcessRuntime:
         self._folder(name)
         with state_faults(self._root), locked(self._locks / name, remove=remove):
             yield
+
+    def _discard(self, name: str) -> None:
+        """Away with a folder, under its lock. By a rename first: what a killed controller leaves of it is told from a server."""
+        folder, gone = self._folder(name), self._root / f"{GONE}{name}"
+        if folder.exists():
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """What a controller that was killed while it stopped a server has left: half a folder, a lock of nobody."""
+        with state_faults(self._root):
+            names = {path.name for path in self._locks.iterdir()}
+            names |= {path.name.removeprefix(GONE) for path in self._root.glob(f"{GONE}*")}
+        for name in sorted(names):
+            lock = self._locks / name
+            with contextlib.suppress(BusyError), state_faults(self._root), locked(lock, wait=False):
+                shutil.rmtree(self._root / f"{GONE}{name}", ignore_errors=True)
+                if not (self._root / name).exists():
+                    lock.unlink(missing_ok=True)
 
     def _record(self, name: str) -> Record | None:
         return read_record(self._folder(name) / "state.json")
