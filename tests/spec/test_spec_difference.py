@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,36 @@ def test_digests_and_long_texts_are_cut() -> None:
         ("t", None, "word word word word word word word word…"),
         ("l", None, "40 entries"),
     ]
+
+
+LONG = [f"--flag-{number}" for number in range(20)]
+TALE = "You answer in one sentence, in the words of whoever asks. "
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "was", "now"),
+    [
+        (LONG, [*LONG[:9], "0.8", *LONG[10:]], "[…, --flag-9, …]", "[…, 0.8, …]"),
+        (LONG, [*LONG, "--more"], "[…]", "[…, --more]"),
+        (LONG, LONG[1:], "[--flag-0, …]", "[…]"),
+        (LONG, ["x"], "[--flag-0, --flag-1, --flag-2, --flag-3,…]", "[x]"),
+        (LONG, [], "20 entries", "[]"),
+        (
+            TALE * 3 + "Be kind.",
+            TALE * 3 + "Be brief.",
+            "…of whoever asks. Be kind.",
+            "…of whoever asks. Be brief.",
+        ),
+        (
+            "x" + TALE,
+            "y" + TALE,
+            "xYou answer in one sentence, in the wor…",
+            "yYou answer in one sentence, in the wor…",
+        ),
+    ],
+)
+def test_of_what_is_too_long_the_part_that_differs_is_told(before: Any, after: Any, was: str, now: str) -> None:
+    assert told(json.dumps({"a": before}), json.dumps({"a": after})) == [("a", was, now)]
 
 
 def test_what_is_left_out_and_what_only_tells_is_marked() -> None:

@@ -6,7 +6,7 @@ Neighbours: source.py has the trees; `plan` tells reviewers by this what a chang
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ def _of(old: Node | None, new: Node | None, path: str) -> Iterator[tuple[str, st
         return
     parts_old, parts_new = _parts(old), _parts(new)
     if path and (old is None or new is None or old[0] != new[0] or not parts_old or not parts_new):
-        yield path, _shown(old), _shown(new)
+        yield path, *_both(old, new)
         return
     parts_old, parts_new = parts_old or {}, parts_new or {}
     if path and old is not None and old[0] == "seq" and parts_old.keys().isdisjoint(parts_new):
@@ -87,6 +87,41 @@ def _plain(node: Node | None) -> object:
     if node[0] == "seq":
         return [_plain(child) for child in node[1]]
     return node[0], node[1]
+
+
+def _both(old: Node | None, new: Node | None) -> tuple[str | None, str | None]:
+    """Both as people write them; of what is too long to be shown whole, the part that differs."""
+    was, now = _shown(old), _shown(new)
+    if old is None or new is None or old[0] != new[0]:
+        return was, now
+    if old[0] == "seq" and old[1] and new[1] and not (str(was).startswith("[") and str(now).startswith("[")):
+        return _middle(old[1], new[1])
+    if old[0] == "str" and was == now:
+        one, other = (" ".join(str(node[1]).split()) for node in (old, new))
+        alike = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+        start = max(alike - SHOWN // 2, 0)
+        return _cut(one, start), _cut(other, start)
+    return was, now
+
+
+def _middle(old: Sequence[Node], new: Sequence[Node]) -> tuple[str, str]:
+    """Two lists without the entries that both begin and end with."""
+    one, other = [_plain(node) for node in old], [_plain(node) for node in new]
+    shortest = min(len(one), len(other))
+    head = next((at for at in range(shortest) if one[at] != other[at]), shortest)
+    tail = next((at for at in range(shortest - head) if one[-1 - at] != other[-1 - at]), shortest - head)
+
+    def shown(nodes: Sequence[Node]) -> str:
+        inner = ", ".join(_shown(node) or "" for node in nodes[head : len(nodes) - tail])
+        inner = inner if len(inner) <= SHOWN else f"{inner[: SHOWN - 1].rstrip()}…"
+        return f"[{', '.join(part for part in ('…' if head else '', inner, '…' if tail else '') if part)}]"
+
+    return shown(old), shown(new)
+
+
+def _cut(text: str, start: int) -> str:
+    part = text[start : start + SHOWN - 2].strip()
+    return f"{'…' if start else ''}{part}{'…' if start + SHOWN - 2 < len(text) else ''}"
 
 
 def _shown(node: Node | None) -> str | None:
