@@ -1,8 +1,8 @@
 """A file that looks like a declaration must lie where Tidegate reads it.
 
-`deployment.yml`, `version/1.0.0.yaml` and `models/team/digits/model.yaml` are read by nobody, and nothing would say so:
-the change is merged, and nothing happens. Only `.yaml` counts, in these places: `models/<model>/model.yaml`,
-`models/<model>/versions/`, `models/<model>/configs/`, `models/<model>/deployment.yaml`,
+`deployment.yml`, `deploymnet.yaml`, `version/1.0.0.yaml` and `models/team/digits/model.yaml` are read by nobody, and
+nothing would say so: the change is merged, and nothing happens. Only `.yaml` counts, in these places:
+`models/<model>/model.yaml`, `models/<model>/versions/`, `models/<model>/configs/`, `models/<model>/deployment.yaml`,
 `models/<model>/deployments/`, `policies/` and `tidegate.yaml`. Other files may lie beside them. A link or a submodule in
 such a place is not followed. To mend, move the file.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from tidegate.rules.context import Context
@@ -61,6 +62,8 @@ def _in_model(folders: tuple[str, ...], name: str) -> str | None:
         return found if place(found) is not None and len(below) <= 2 else None
     if not below and _NUMBER.fullmatch(name):
         return f"models/{folders[0]}/versions/{name.removeprefix('v')}.yaml"
+    if not below and (close := get_close_matches(name.lower(), ("model", "deployment"), 1, 0.8)):
+        return f"models/{folders[0]}/{close[0]}.yaml"
     return None
 
 
@@ -81,10 +84,14 @@ RULE = Rule(
     scope="file",
     bad=(
         Example("models/letters/deployment.yml", _TEXT),
+        Example("models/letters/deploymnet.yaml", _TEXT),
         Example("models/letters/version/1.0.0.yaml", _TEXT),
         Example("models/letters/1.0.0.yaml", _TEXT),
         Example("models/team/letters/model.yaml", _TEXT),
         Example("policies/eu/fast.yaml", _TEXT),
     ),
-    good=(Example("models/digits/training/params.yaml", "learning_rate: 0.1\n"),),
+    good=(
+        Example("models/digits/training/params.yaml", "learning_rate: 0.1\n"),
+        Example("models/digits/model-card.yaml", "title: Digits\n"),
+    ),
 )
