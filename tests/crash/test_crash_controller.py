@@ -11,6 +11,7 @@ import ast
 import inspect
 import os
 import random
+import re
 from pathlib import Path
 from typing import get_type_hints
 
@@ -23,9 +24,12 @@ from tidegate.rollout.state import Phase
 from tidegate.rollout.table import TRANSITIONS
 from tidegate.runtime.process import ProcessRuntime
 
-SAMPLE = 24
+SAMPLE = 17
 KILLS = 6
 """So many deaths in one story, far apart: each is another point, and the story goes on after each."""
+
+ALWAYS = re.compile(r"1[.]0[.]0 1[.]1[.]0 shifting 2 [|].*set_weights.* os[.]rename next current [|] before")
+"""The journal has the next step and Envoy not yet its weights: what once ended a step without anybody in it."""
 
 UNTOLD = {
     Phase.SHADOW: "no step of the story is a shadow",
@@ -68,7 +72,7 @@ def chosen(found: list[str]) -> list[str]:
     if asked == "all":
         return found
     sample = random.Random(int(os.environ.get("TIDEGATE_CRASH_SEED", "1"))).sample(range(len(found)), int(asked))
-    return [found[number] for number in sorted(sample)]
+    return [point for number, point in enumerate(found) if number in sample or ALWAYS.fullmatch(point)]
 
 
 def test_wherever_the_controller_is_killed_no_request_fails_no_step_is_lost_and_git_is_told_once(
@@ -76,7 +80,7 @@ def test_wherever_the_controller_is_killed_no_request_fails_no_step_is_lost_and_
 ) -> None:
     assert not told.wrong
     asked = chosen(points(told.trace))
-    side = int(os.environ.get("TIDEGATE_CRASH_SIDE", "2"))
+    side = int(os.environ.get("TIDEGATE_CRASH_SIDE", "3"))
     outcomes = sweep(asked, tmp_path, lambda at, some: CrashWorld(at, "process", None, some), kills=KILLS, side=side)
     reached = sum(len(outcome.reached) for outcome in outcomes)
     print(
