@@ -62,8 +62,8 @@ def _in_model(folders: tuple[str, ...], name: str) -> str | None:
         return found if place(found) is not None and len(below) <= 2 else None
     if not below and _NUMBER.fullmatch(name):
         return f"models/{folders[0]}/versions/{name.removeprefix('v')}.yaml"
-    if not below and (close := get_close_matches(name.lower(), ("model", "deployment"), 1, 0.8)):
-        return f"models/{folders[0]}/{close[0]}.yaml"
+    if not below and (meant := get_close_matches(name.lower(), ("model", "deployment"), 1, 0.8)):
+        return f"models/{folders[0]}/{meant[0]}.yaml"
     return None
 
 
