@@ -7,6 +7,7 @@ said, loop.py asks for readiness and endpoints, rollout/ decides what has to run
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,10 +226,12 @@ class Fleet:
         for name, instance in self._instances.items():
             if name in wanted or instance.model not in known or instance.digest in unread:
                 continue
-            if not self._replaced(instance, needs):
-                self._unneeded_since[name] = now  # it answers until those that stay can: its time begins then
-            since = self._unneeded_since.setdefault(name, now)
-            if may_stop and now - since >= drain:
+            since = self._unneeded_since.get(name)
+            if since is None or not self._replaced(instance, needs):
+                self._unneeded_since[name] = math.inf  # it answers until those that stay can
+            elif may_stop and since == math.inf:
+                self._unneeded_since[name] = now  # the gateway was told after it was marked: its time begins
+            elif may_stop and now - since >= drain:
                 self._stop(name, grace=10.0)
         for name in [name for name in self._unneeded_since if name not in self._instances]:
             del self._unneeded_since[name]
