@@ -38,7 +38,10 @@ def _headline(doc: dict[str, Any]) -> Text:
         return Text(f"{who}; this is what the journal knows", style="yellow")
     git = f"{doc['commit'][:12]} {doc['subject']}" if doc["commit"] else "no commit yet"
     gateway = f"gateway {doc['gateway']['address']}" + ("" if doc["gateway"]["alive"] else " DOWN")
-    return Text(f"{doc['instance']} · {doc['environment']} · {doc['runtime']} · {gateway} · git {git} · acts: {acting}", style="bold")
+    return Text(
+        f"{doc['instance']} · {doc['environment']} · {doc['runtime']} · {gateway} · git {git} · acts: {acting}",
+        style="bold",
+    )
 
 
 def _routes(routes: list[dict[str, Any]]) -> Group:
