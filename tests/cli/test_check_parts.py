@@ -11,7 +11,7 @@ from check_repo import apply, edits, whole
 from history_repo import Repo, example
 from hypothesis import HealthCheck, given, settings
 
-from tidegate.cli.check import work
+from tidegate.cli.check import surroundings, work
 from tidegate.cli.check.judge import Judged, judge
 from tidegate.rules.finding import Finding
 
@@ -28,6 +28,9 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PRE_COMMIT", "GITHUB_ACTIONS", "GITHUB_BASE_REF"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        surroundings, "_SETTLED", 0
+    )  # else files of this moment are asked about anew, and so all is judged
 
 
 def findings(judged: Judged) -> tuple[list[Finding], list[Finding]]:
@@ -101,6 +104,18 @@ def test_a_change_beside_the_models_judges_all_of_them(repo: Repo, monkeypatch: 
     try:
         judge([repo.path])
         assert seen == ["assistant", "digits"]
+    finally:
+        restored(repo)
+
+
+def test_a_change_in_a_model_is_seen_by_what_belongs_to_none(repo: Repo) -> None:
+    judge([repo.path])
+    try:
+        apply(repo.path, {MODEL: example()[MODEL].replace(b"  internal: {", b"  insiders: {")})
+        told = [one.path for one in judge([repo.path]).findings if one.rule == "unknown-segment"]
+        assert told == ["policies/progressive.yaml"]
+        restored(repo)
+        assert not [one for one in judge([repo.path]).findings if one.rule == "unknown-segment"]
     finally:
         restored(repo)
 

@@ -175,6 +175,14 @@ def test_files_that_git_writes_another_way_are_judged_as_they_lie_there_and_not_
     assert judge([repo.path]).findings == judge([repo.path], cache=False).findings
 
 
+def test_a_file_that_git_was_told_not_to_look_at_is_not_remembered_as_what_git_takes_it_for(repo: Repo) -> None:
+    repo.git("update-index", "--assume-unchanged", V2)
+    repo.edit(V2, "size: 31245", "size: big")
+    assert {one.rule for one in judge([repo.path]).findings if one.path == V2} == {"wrong-type"}
+    repo.edit(V2, "size: big", "size: 31245")
+    assert not [one for one in judge([repo.path]).findings if one.rule == "wrong-type"]
+
+
 def test_a_file_in_an_unresolved_merge_is_judged_as_it_lies_there(repo: Repo) -> None:
     repo.git("checkout", "-q", "-b", "other")
     repo.edit(V2, "size: 31245", "size: 1")
