@@ -124,6 +124,7 @@ def test_a_replica_too_many_leaves_the_gateway_at_once_and_ends_after_the_drain(
     stays = one.fleet.endpoints(DIGEST)[:1]
     one.look(need(process_place, 1))
     assert one.fleet.endpoints(DIGEST) == stays
+    one.look(need(process_place, 1))  # by now the gateway has been told, and the drain begins
     one.later = 31.0
     one.look(need(process_place, 1), may_stop=False)
     assert len([instance for instance in one.runtime.observe() if instance.running]) == 2
@@ -131,11 +132,27 @@ def test_a_replica_too_many_leaves_the_gateway_at_once_and_ends_after_the_drain(
     assert one.fleet.readiness() == {DIGEST: Readiness.READY}
 
 
+def test_the_drain_begins_when_the_gateway_has_been_told_and_not_before(crew, process_place):
+    one = crew()
+    eventually(lambda: one.look(need(process_place, 2))[DIGEST] is Readiness.READY)
+    one.look(need(process_place, 1))
+    one.later = 31.0
+    one.look(need(process_place, 1))
+    assert not one.fleet._stopping
+    one.later = 60.0
+    one.look(need(process_place, 1))
+    assert not one.fleet._stopping
+    one.later = 62.0
+    one.look(need(process_place, 1))
+    assert one.fleet._stopping
+
+
 def test_a_server_that_is_asked_to_end_takes_no_more_requests(crew, process_place):
     one = crew()
     wanted = need(process_place, env={"IGNORE_TERM": "1"})
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
-    one.look(drain=0.0)
+    for _ in range(3):  # it is marked, the gateway is told, its drain is over
+        one.look(drain=0.0)
     assert one.workers.busy(("stop", ready(one.runtime).name))
     assert one.fleet.endpoints(DIGEST) == ()
     assert one.fleet.readiness()[DIGEST] is not Readiness.READY

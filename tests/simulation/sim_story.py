@@ -241,6 +241,8 @@ class Stage:
             if quiet >= LEAST and self.watch.rests():
                 break
             quiet += STEP
+        if world.mono - self.watch.told_at < 2 * STEP:  # something ended just now: git is told, servers go
+            world.run(world.mono + 2 * STEP)
         world.flow()
         self.watch.quiet()
         self.watch.raise_broken()

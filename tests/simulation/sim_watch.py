@@ -27,6 +27,8 @@ REACT = 9.0
 """Seconds in which a controller that is up, in a world that is well, has to have set something right."""
 STALE = 6.0
 """How old the controller's knowledge of a server may be: a look each second, three probes, a pass."""
+DRAIN = 1.5
+"""Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
 ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push"})
 Doc = Mapping[str, Any]
@@ -88,6 +90,7 @@ class Watcher:
         self.answers: dict[tuple[str, str], int] = {}
         self.actor: Pilot | None = None
         self.events: list[Doc] = []
+        self.told_at = 0.0
         self._broken: Broken | None = None
         self._calm = 0.0
         self._wrong: dict[tuple[str, str], float] = {}
@@ -138,6 +141,7 @@ class Watcher:
                 f"    {event['route']}: {event['kind']} {event['version']} {event['step'] or ''} {event['reason']}"
             )
         self.events += events
+        self.told_at = self.world.mono if events else self.told_at
         for route in told.keys() - states.keys():
             if told[route] and route in self.states:
                 self.broken("events", f"{route}: events {[e['kind'] for e in told[route]]} without a state")
@@ -406,6 +410,8 @@ class Watcher:
                     ports = [port for _, port in world.envoy.endpoints.get(arm.upstream, ())]
                     if box.port in ports and world.mine(box, arm):
                         self.broken("drain", f"{box.name} was stopped while it gets traffic of {route}")
+        if world.mono - box.asked < DRAIN:
+            self.broken("drain", f"{box.name} was stopped {world.mono - box.asked:.2f} s after a request for it")
         since = self.needed.get(box.digest)
         if since is not None and world.mono - since > REACT and box.replica == 0:
             self.broken("needed", f"{box.name} was stopped, and is needed since {world.mono - since:.1f} s")
@@ -616,9 +622,6 @@ class Watcher:
             )  # the longest drain there is
             if not box.foreign and box.digest not in needed and box.model in known and not lately:
                 self.broken("leak", f"{box.name} still runs, and nobody needs it")
-        for box in world.boxes.values():
-            if box.foreign and not box.running and box.touched:
-                self.broken("foreign", f"{box.name} was somebody else's, and ended")
         if set(self.states) != set(controller.routes.states):
             self.broken(
                 "leak", f"the journal has {sorted(self.states)}, the controller {sorted(controller.routes.states)}"

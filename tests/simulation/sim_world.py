@@ -60,7 +60,7 @@ class Box:
     deaf: float = 0.0
     ill: float = 0.0
     ended: float = 0.0
-    touched: bool = False
+    asked: float = -1e9
 
     def serves(self, at: float) -> bool:
         """Whether it answers requests."""
@@ -306,6 +306,8 @@ class World:
                 box = boxes[int(chance.random() * len(boxes))] if boxes else None
                 right = box is not None and self.mine(box, arm)
                 fine = box is not None and box.serves(self.mono) and chance.random() >= self.behaviour(box)
+                if box is not None:
+                    box.asked = self.mono
                 self.watch.answered(route, arm, right)
                 self._write(at, route, model, feature, segment, arm, 200 if fine else 503)
 
