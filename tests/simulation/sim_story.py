@@ -32,6 +32,8 @@ SHARED = Path("/dev/shm")
 LENGTHS = (12.0, 25.0, 50.0)
 LEAST, QUIET, STEP = 15.0, 60.0, 5.0
 """Seconds of quiet after a story: at least, at most, and after how many it is looked at whether anything is left to do."""
+KEPT = 3000
+"""Results of pure work that are kept: what most stories have in common, and no more memory than that."""
 CONDITIONS = (
     "remote", "protected", "forbidden", "noteless", "disk", "runtime", "gateway", "record", "silence", "hang", "busy",
     "losses", "doubles", "lateness", "store", "deaf",
@@ -391,12 +393,16 @@ def pure_work_once() -> Iterator[None]:
     def read_once(kind: Any, text: bytes, path: str) -> Any:
         key = (kind, text, path)
         if key not in documents:
+            if len(documents) > KEPT:
+                documents.clear()
             documents[key] = read(kind, text, path)
         return documents[key]
 
     def judge_once(self: Validator, found: Any, files: Any) -> Any:
         key = frozenset(files.items())
         if key not in judged:
+            if len(judged) > KEPT:
+                judged.clear()
             judged[key] = judge(Validator(), found, files)
         return judged[key]
 
