@@ -198,6 +198,6 @@ BUGS = (
     (steps_skipped, {"steps"}),
     (steps_cut_short, {"short"}),
     (rejected_tried_again, {"retried"}),
-    (routes_of_the_dead_kept, {"rejected", "unready", "gateway", "quiet"}),
+    (routes_of_the_dead_kept, {"rejected", "unready", "gateway", "quiet", "drain"}),
 )
 """Each defect, and the rules by which it may be found."""
