@@ -155,10 +155,13 @@ def open_parts(make: Callable[[], Parts], wait: Callable[[float], bool]) -> Part
 
     `wait` sleeps so many seconds and says whether to give up. Raises NeedsPerson at once.
     """
+    told = ""
     while True:
         try:
             return make()
         except RetryLater as error:
-            log.warning("cannot start yet: %s", error)
+            if error.message != told:  # once, however long another controller acts
+                log.warning("waits: %s", error)
+                told = error.message
             if wait(max(1.0, error.delay)):
                 return None
