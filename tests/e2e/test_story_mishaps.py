@@ -290,13 +290,6 @@ def test_a_port_in_use_ends_the_start_with_its_holder_named(make_world: Make) ->
     assert f"127.0.0.1:{world.port} is in use by process {os.getpid()}" in world.tail()
 
 
-def test_a_second_controller_on_the_same_state_is_refused(world: World) -> None:
-    second = world.spawn()
-    assert second.wait(30) == 2
-    assert str(world.processes[0].pid) in world.tail()
-    world.processes.pop()
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MiB."""
