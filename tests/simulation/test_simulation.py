@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +27,12 @@ def quick() -> Iterator[None]:
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_rule_holds_in_the_stories_of_these_seeds(chunk: int) -> None:
-    found = fuzz.run(range(chunk * SEEDS, (chunk + 1) * SEEDS))
-    assert not found, "\n".join(fuzz.report(*one) for one in found[:1])
+    """In a process of its own that measures no coverage: that would cost three times what the stories do."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, fuzz.__file__, "--from", str(chunk * SEEDS), "--seeds", str(SEEDS), "--jobs", "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{SEEDS} seeds in" in done.stdout and "0 failed" in done.stdout
 
 
 def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
