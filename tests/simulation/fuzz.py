@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from sim_shrink import shrink
-from sim_story import Story, make, play, pure_work_once
+from sim_story import Story, make, mirror_folder, play, pure_work_once, template
 from sim_watch import Broken
 
 CHUNK = 25
@@ -92,6 +92,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.story:
         return _one(Story.from_json(given.story))
+    template(), mirror_folder()  # made here, used and removed by one process
     began, last = time.monotonic(), given.first + given.seeds
     chunks = [(at, min(at + CHUNK, last)) for at in range(given.first, last, CHUNK)]
     failed: list[tuple[int, str, str]] = []

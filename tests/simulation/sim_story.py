@@ -6,6 +6,7 @@ Neighbours: sim_shrink.py shortens, fuzz.py makes many, test_simulation.py has t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -380,7 +381,9 @@ def mirror_folder() -> Path:
 
 @functools.cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="tidegate-simulation-", dir=SHARED if SHARED.is_dir() else None))
+    made = Path(tempfile.mkdtemp(prefix="tidegate-simulation-", dir=SHARED if SHARED.is_dir() else None))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 @contextlib.contextmanager
