@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 export TIDEGATE_SERVING_PYTHON := $(CURDIR)/$(SERVING)/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup serving engine demo test lint bench docs schemas clean
+.PHONY: help setup serving engine demo test lint bench fuzz docs schemas clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,11 @@ lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repos
 bench: setup serving  ## the side-by-side measurements
 	$(BIN)/python benchmarks/switch/run.py
 	$(BIN)/python benchmarks/commit/run.py
+	$(BIN)/python benchmarks/validate/run.py
+	$(BIN)/python benchmarks/reconcile/run.py
+
+fuzz: setup  ## stories from seeds over the whole controller: SEEDS=100000 FROM=0
+	$(BIN)/python tests/simulation/fuzz.py --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0) --jobs 2
 
 docs: setup  ## write the generated pages of docs/reference anew
 	$(BIN)/python docs/generate.py
