@@ -52,14 +52,15 @@ def test_envoy_killed_under_load_loses_what_was_under_way_and_comes_back_with_th
     assert all(reply.status == 0 for reply in under_way), "a connection that breaks, never a wrong answer"
     answered = sum(reply.status == 200 for reply in replies)
     world.wait(lambda: steady(world), "the record to be written")
-    lost = answered - (len(lines(world)) - before)
+    cut = len(under_way)  # Envoy may have written the line of an answer that its own end kept from the client
+    lost = answered + cut - (len(lines(world)) - before)
     flush = 0.02
     rate = answered / (replies[-1].got - replies[0].sent)
     print(
         f"away {back - killed:.3f} s; under way and lost {len(under_way)}; turned away meanwhile {len(turned_away)}; "
-        f"{lost} of {answered} lines of the record lost"
+        f"{lost} of {answered + cut} lines of the record lost"
     )
-    assert 0 <= lost <= CLIENTS + 10 * rate * flush, "the lines of the last flush interval, on a busy machine"
+    assert 0 <= lost <= 2 * CLIENTS + 10 * rate * flush, "the lines of the last flush interval, on a busy machine"
     assert process.find(folder) != envoy
     assert (folder.generation(), folder.read_layer()) == (layer, weights), "nobody had to write the weights again"
     shares = Counter(reply.version for reply in users.since(back) if reply.status == 200)
