@@ -24,10 +24,14 @@ _LIVE = rf"^({_CLUSTERS.replace('.', '[.]')}|{_ROUTES.replace('.', '[.]')})[.](v
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`done`: everything in the table is live. Otherwise `waiting` says for what; call `apply` again."""
+    """`done`: everything in the table is live. Otherwise `waiting` says for what; call `apply` again.
+
+    `refused`: routes that are not as the table wants them, and why; they serve as they did last.
+    """
 
     done: bool
     waiting: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -142,9 +146,10 @@ class Gateway:
             for file in self._files.values():
                 file.live, file.rejected = False, self._ask(file)[1]
 
-    def apply(self, table: Table) -> Applied:
+    def apply(self, table: Table, changed: frozenset[str] | None = None) -> Applied:
         """Make `table` true, in the order in which no request is lost: weights, clusters, routes, then what is no longer needed.
 
+        `changed`: the models whose routes or upstreams may differ from the last call; None: look at all.
         Quick, and to be called again until `done`; also later, since clusters drain. Raises RetryLater when Envoy does not run,
         InternalError with Envoy's own words when it refuses a file: the old state keeps serving.
         """
