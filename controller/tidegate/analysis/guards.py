@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.analysis.bounds import mean_reach
 from tidegate.analysis.means import MeanAbsolute, MeanRelative
-from tidegate.analysis.metrics import Kind, Metric, metric_of, unsupported
+from tidegate.analysis.metrics import Kind, Metric, metric_of, unsupported, usable_rate
 from tidegate.analysis.noninferiority import Test, promotion_test, rollback_test
 from tidegate.analysis.onearm import OneArm
 from tidegate.analysis.rates import Look, RateAbsolute, RateRelative, Row
@@ -77,18 +77,30 @@ class Guard:
     alone: bool = False
 
     @classmethod
-    def new(cls, guardrail: Guardrail, delta: float) -> Guard:
-        """A fresh guard. `delta` is the chance that a bound of stable's record may be wrong."""
-        why_not = unsupported(guardrail)
-        if why_not:
-            return cls(guardrail, metric_of(guardrail), why_not)
-        tests = rollback_test(guardrail, delta), promotion_test(guardrail, delta)
-        return cls(guardrail, metric_of(guardrail), None, *tests)
+    def new(
+        cls, guardrail: Guardrail, delta: float, *, rails: tuple[Guardrail, ...] = (), counts: bool = False
+    ) -> Guard:
+        """A fresh guard. `delta`: the chance that a bound of stable's record may be wrong; `rails`: the whole policy's.
 
-    def absorb(self, look: Look, promote_at: float) -> Guard:
+        `counts`: the metric's values arrive as events among a total.
+        """
+        metric = metric_of(guardrail, rails)
+        why_not = unsupported(guardrail)
+        if counts:
+            metric = metric.as_counts
+            if not usable_rate(guardrail):
+                why_not = "its values arrive as counts, and this limit allows every rate or none"
+        if why_not:
+            return cls(guardrail, metric, why_not)
+        fall, lift = rollback_test(guardrail, metric, delta), promotion_test(guardrail, metric, delta)
+        return cls(guardrail, metric, None, fall, lift)
+
+    def absorb(self, look: Look, promote_at: float, delta: float) -> Guard:
         """With one batch more. `promote_at` is the log of the promotion's threshold: once reached, it stays so."""
         if self.fall is None:
             return self
+        if not self.seen and any(map(self.metric.counted_in, (look.batch.candidate, look.batch.stable))):
+            return Guard.new(self.guardrail, delta, counts=True).absorb(look, promote_at, delta)
         rows = self.with_row(look).rows
         excused = self.stable_broken(rows)
         fall = _absorb(self.fall, look, excused)
@@ -153,6 +165,11 @@ class Guard:
         return all(self._beyond(fall, n, x, log_threshold) for n, x in ((n_c, x_c), (n_b, x_b)))
 
     @property
+    def seen(self) -> bool:
+        """Has any value of this metric arrived? From then on its form (single values, or counts) is settled."""
+        return bool(self.tally.n_c or self.tally.n_b or self.tally.invalid)
+
+    @property
     def log_e(self) -> float:
         """log E for a rollback; `-inf` before `min_requests`."""
         if self.fall is None or self.tally.n_c < self.guardrail.min_requests:
@@ -175,6 +192,7 @@ class Guard:
             "dry": self.dry,
             "excluded": self.excluded,
             "alone": self.alone,
+            "counts": self.metric.kind is Kind.COUNTS,
         }
 
     def with_doc(self, doc: Mapping[str, Any]) -> Guard:
@@ -202,7 +220,7 @@ class Guard:
     def _beyond(self, fall: RateAbsolute | MeanAbsolute, n: float, x: float, log_threshold: float) -> bool:
         """Is one arm beyond the limit in the recent windows, beyond doubt?"""
         if isinstance(fall, RateAbsolute):
-            return OneArm(fall.together.q).absorb(int(n), int(x)).log_e >= log_threshold
+            return OneArm(fall.together.q, fall.side).absorb(int(n), int(x)).log_e >= log_threshold
         reach = mean_reach(int(n), math.exp(-log_threshold))
         claim = fall.together.claim
         return bool(n) and claim.offset + claim.sign * x / n > reach

@@ -75,10 +75,14 @@ class Analysis:
         """The analysis that `to_doc` wrote."""
         guardrails = tuple(Guardrail.model_validate(g) for g in doc["guardrails"])
         new = begin(guardrails, doc["confidence"], attempt=doc["attempt"])
+        delta = new.settings.delta
         failed = doc["failed"]
         return replace(
             new,
-            guards=tuple(g.with_doc(d) for g, d in zip(new.guards, doc["guards"], strict=True)),
+            guards=tuple(
+                Guard.new(g, delta, rails=guardrails, counts=d.get("counts", False)).with_doc(d)
+                for g, d in zip(guardrails, doc["guards"], strict=True)
+            ),
             strands={s: Strand(last, Record.from_doc(record), gap) for s, last, record, gap in doc["strands"]},
             ratio=SampleRatio.from_doc(doc["ratio"]),
             cells=unpack(doc["cells"]),
@@ -95,7 +99,7 @@ def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int 
     same release: each halves promotion's alpha. Raises ValueError on weights that are negative or all zero.
     """
     settings = Settings.of(guardrails, confidence, attempt)
-    return Analysis(confidence, attempt, tuple(Guard.new(g, settings.delta) for g in guardrails))
+    return Analysis(confidence, attempt, tuple(Guard.new(g, settings.delta, rails=guardrails) for g in guardrails))
 
 
 def absorb(analysis: Analysis, batch: Batch) -> Analysis:
@@ -114,7 +118,7 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without)
     new = replace(
         analysis,
-        guards=tuple(g.absorb(look, settings.log_promote) for g in analysis.guards),
+        guards=tuple(g.absorb(look, settings.log_promote, settings.delta) for g in analysis.guards),
         strands={**analysis.strands, batch.segment: strand},
         ratio=analysis.ratio.absorb(candidate, candidate + stable, batch.share),
         cells=add(analysis.cells, batch.candidate.latency),

@@ -17,8 +17,7 @@ from tidegate.analysis.counts import COMMON_AFTER
 from tidegate.analysis.metrics import Metric
 from tidegate.analysis.rates import KEPT, Look, Row, mix
 from tidegate.analysis.scores import Floats, Line, ScoresTest, line
-
-LOWER_IS_WORSE = ("max_drop", "min_ratio", "min")
+from tidegate.spec.policy import LOW_IS_BAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def _sample(metric: Metric, limit_name: str, side: int, look: Look) -> tuple[Flo
     stable, candidate = metric.scores(look.batch.stable), metric.scores(look.batch.candidate)
     if side < 0:
         invalid = len(look.batch.candidate.scores.get(metric.name, ())) - len(candidate)
-        worst = 0.0 if limit_name in LOWER_IS_WORSE else 1.0
+        worst = 0.0 if limit_name in LOW_IS_BAD else 1.0
         candidate = np.concatenate((candidate, np.full(invalid, worst)))
     return stable, candidate
 
@@ -60,7 +59,7 @@ class MeanRelative:
     @classmethod
     def new(cls, metric: Metric, limit_name: str, limit: float, side: int, delta: float) -> MeanRelative:
         """A fresh test. `delta` is the chance that the record's bound may be wrong."""
-        claim = line(limit_name, limit)
+        claim = line(limit_name, limit, metric.bounds)
         return cls(metric, limit_name, limit, side, delta, ScoresTest(claim if side > 0 else claim.flipped()))
 
     @property
@@ -78,7 +77,7 @@ class MeanRelative:
         n_c, x_c, n_b, x_b = row
         if not n_c or not n_b:
             return False, None
-        claim = line(self.limit_name, self.limit)
+        claim = line(self.limit_name, self.limit, self.metric.bounds)
         return claim.slope * x_b / n_b + claim.offset + claim.sign * x_c / n_c > 0, None
 
     def absorb(self, look: Look) -> MeanRelative:
@@ -130,7 +129,7 @@ class MeanAbsolute:
     @classmethod
     def new(cls, metric: Metric, limit_name: str, limit: float, side: int) -> MeanAbsolute:
         """A fresh test."""
-        claim = line(limit_name, limit)
+        claim = line(limit_name, limit, metric.bounds)
         test = ScoresTest(claim if side > 0 else claim.flipped())
         beside = ScoresTest(line("max_drop" if limit_name == "min" else "max_increase", 0.0))
         return cls(metric, limit_name, limit, side, test, beside, test if side > 0 else None)
@@ -149,7 +148,7 @@ class MeanAbsolute:
     def broken(self, row: Row) -> tuple[bool, bool | None]:
         """Is the limit broken in plain numbers, by the candidate, and by stable (None without any score)?"""
         n_c, x_c, n_b, x_b = row
-        claim = line(self.limit_name, self.limit)
+        claim = line(self.limit_name, self.limit, self.metric.bounds)
         over = [claim.offset + claim.sign * x / n > 0 if n else None for n, x in ((n_c, x_c), (n_b, x_b))]
         return bool(over[0]), over[1]
 

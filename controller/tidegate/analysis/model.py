@@ -24,16 +24,18 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm's outcomes in one batch: requests, errors, latencies in the cells of `latency.BUCKETS`, scores by metric.
+    """One arm's outcomes in one batch: requests, errors, latencies in the cells of `latency.BUCKETS`, scores, counts.
 
-    `latency` is what `latency.histogram` gives, or empty; it may hold fewer than `requests`. A score is in [0, 1]; NaN
-    or anything outside is an invalid output (scores.py).
+    `latency` is what `latency.histogram` gives, or empty; it may hold fewer than `requests`. `scores`: raw values by
+    metric, in the metric's own unit; NaN or anything outside the guardrail's `bounds` is an invalid output (scores.py).
+    `counts`: (total, events) by metric, 0 <= events <= total, for sources that count and have no single values.
     """
 
     requests: int = 0
     errors: int = 0
     latency: tuple[int, ...] = ()
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def disaster(guard: Guard, settings: Settings) -> Judgement:
     least = rail.min_requests or LEAST_FOR_DISASTER
     newest = guard.latest(least)
     n_c, x_c, n_b, x_b = newest
-    observed, baseline = x_c / n_c if n_c else None, x_b / n_b if n_b else None
+    observed, baseline = (metric.shown(x / n) if n else None for n, x in ((n_c, x_c), (n_b, x_b)))
     bound = words.limit(rail, metric)
     if metric.kind is Kind.LATENCY:
         beyond = f"beyond {bound}" if not rail.relative else f"beyond stable's {words.name(metric)} at {bound}"
@@ -169,7 +169,7 @@ def _both(guard: Guard, bound: str) -> str:
     n_c, x_c, n_b, x_b = guard.recent()
     unit = f" slower than {bound}" if metric.kind is Kind.LATENCY else ""
     ours, theirs = (
-        (words.percent(x / n) if unit else words.value(metric, x / n)) + unit if n else "nothing"
+        (words.percent(x / n) if unit else words.value(metric, metric.shown(x / n))) + unit if n else "nothing"
         for n, x in ((n_c, x_c), (n_b, x_b))
     )
     text = f"{words.name(metric)} {ours} in the last {words.requests(int(n_c))}, stable's {theirs}"
@@ -185,7 +185,9 @@ def _threshold(settings: Settings, index: int) -> float:
 def _values(guard: Guard, cells: tuple[Cells, Cells]) -> tuple[float | None, float | None]:
     if guard.metric.kind is Kind.LATENCY:
         return quantile(cells[0], guard.metric.q), quantile(cells[1], guard.metric.q)
-    return guard.tally.observed, guard.tally.baseline
+    observed, baseline = guard.tally.observed, guard.tally.baseline
+    shown = guard.metric.shown
+    return None if observed is None else shown(observed), None if baseline is None else shown(baseline)
 
 
 def _sudden(guard: Guard) -> tuple[float, float | None, int] | None:
@@ -195,7 +197,8 @@ def _sudden(guard: Guard) -> tuple[float, float | None, int] | None:
     apart = abs(observed - whole) > 0.5 * whole if guard.metric.kind is not Kind.SCORE else abs(observed - whole) > 0.05
     if guard.metric.kind is Kind.LATENCY or n_c < 20 or n_c * 2 > guard.tally.n_c or not apart:
         return None
-    return observed, x_b / n_b if n_b else guard.tally.baseline, int(n_c)
+    stable = x_b / n_b if n_b else guard.tally.baseline
+    return guard.metric.shown(observed), None if stable is None else guard.metric.shown(stable), int(n_c)
 
 
 def _dead(guard: Guard) -> str:
@@ -210,18 +213,18 @@ def _needed(guard: Guard, settings: Settings) -> int | None:
     fall, lift = guard.fall, guard.lift
     goal, log_e, information = settings.alpha, guard.log_e, 0.0
     if isinstance(fall, RateRelative):
-        information = _between(fall, worse=True)
+        information = _between(fall)
         if not information and isinstance(lift, RateRelative):
-            goal, log_e, information = settings.promote_alpha, lift.log_e, _between(lift, worse=False)
+            goal, log_e, information = settings.promote_alpha, lift.log_e, _between(lift)
     elif isinstance(fall, RateAbsolute):
         n_c, x_c, _, _ = guard.recent()
         p_c = (x_c + 0.5) / (n_c + 1)
-        if p_c > fall.together.q:
+        if fall.side * (p_c - fall.together.q) > 0:
             information = bernoulli_kl(p_c, fall.together.q)
         elif isinstance(lift, RateAbsolute):
             p_c = (lift.together.k + 0.5) / (lift.together.n + 1)
             goal, log_e = settings.promote_alpha, lift.log_e
-            information = bernoulli_kl(p_c, lift.together.q) if p_c < lift.together.q else 0.0
+            information = bernoulli_kl(p_c, lift.together.q) if lift.side * (p_c - lift.together.q) > 0 else 0.0
     whole = decisions(information, goal)
     if whole is None:
         return None
@@ -229,12 +232,12 @@ def _needed(guard: Guard, settings: Settings) -> int | None:
     return max(1, math.ceil(whole * (1 - done)))
 
 
-def _between(test: RateRelative, *, worse: bool) -> float:
+def _between(test: RateRelative) -> float:
     """Information per candidate request that the present rates give this test; 0 when they point the other way."""
     seen = test.concurrent
     if not seen.n_c or not seen.n_b:
         return 0.0
     p_c, p_b = (seen.s_c + 0.5) / (seen.n_c + 1), (seen.s_b + 0.5) / (seen.n_b + 1)
-    if (p_c > seen.ratio * p_b) is not worse:
+    if seen.side * (p_c - seen.ratio * p_b) <= 0:
         return 0.0
     return rates_information(p_c, p_b, seen.ratio, seen.n_b / seen.n_c)

@@ -82,12 +82,14 @@ def _fresh(metric: Metric) -> Strand:
 
 @dataclass(frozen=True, slots=True)
 class RateRelative:
-    """Against stable. Side +1: no worse than `factor` times (rollback); side -1: worse than that (promotion).
+    """Against stable. Side +1: H0, at most `factor` times; side -1: H0, at least so many times.
+
+    Where many events are bad, +1 is the rollback's and -1 the promotion's; where few are, the other way round.
 
     For a latency, `factor` stretches the time: x is stable's own quantile before the batch, and the candidate's
     requests beyond `factor` x are compared with stable's beyond x, at ratio 1. Segments are strata: one effect, each
     its own baseline. Without a concurrent baseline the candidate is judged against the record: the upper (for promotion
-    lower) confidence bound of stable's rate in this rollout, times the ratio.
+    lower) confidence bound of stable's rate in this rollout, times the ratio. `floor`: promotion's "next to none".
     """
 
     metric: Metric
@@ -95,20 +97,21 @@ class RateRelative:
     side: int
     delta: float
     concurrent: CountsTest
-    floor: OneArm
+    floor: OneArm | None
     strands: Strands = field(default_factory=dict)
 
     @classmethod
-    def new(cls, metric: Metric, factor: float, side: int, delta: float) -> RateRelative:
-        """A fresh test. `delta` is the chance that the record's bound may be wrong."""
+    def new(cls, metric: Metric, factor: float, side: int, delta: float, *, floor: bool = False) -> RateRelative:
+        """A fresh test. `delta`: the chance that the record's bound may be wrong; `floor`: next to none is enough."""
         ratio = 1.0 if metric.kind is Kind.LATENCY else factor
-        return cls(metric, factor, side, delta, CountsTest(ratio, side), OneArm(NEGLIGIBLE, -1))
+        negligible = OneArm(NEGLIGIBLE, -1) if floor and metric.kind is not Kind.LATENCY else None
+        return cls(metric, factor, side, delta, CountsTest(ratio, side), negligible)
 
     @property
     def log_e(self) -> float:
         """log E: mostly the concurrent test, a twentieth against the record, for promotion one for "next to none"."""
         record = sum(strand.record.log_e for strand in self.strands.values() if strand.record)
-        if self.side > 0 or self.metric.kind is Kind.LATENCY:
+        if self.floor is None:
             return mix((1 - KEPT, self.concurrent.log_e), (KEPT, record))
         return mix((1 - 2 * KEPT, self.concurrent.log_e), (KEPT, record), (KEPT, self.floor.log_e))
 
@@ -122,7 +125,7 @@ class RateRelative:
     def broken(self, row: Row) -> tuple[bool, bool | None]:
         """Is the limit broken in plain numbers, by the candidate, and by stable (which cannot break a relative one)?"""
         n_c, s_c, n_b, s_b = row
-        return bool(n_c and n_b and s_c / n_c > self.concurrent.ratio * s_b / n_b), None
+        return bool(n_c and n_b and self.side * (s_c / n_c - self.concurrent.ratio * s_b / n_b) > 0), None
 
     def absorb(self, look: Look) -> RateRelative:
         """With one batch more."""
@@ -136,7 +139,7 @@ class RateRelative:
         if row is not None:
             n_c, s_c, n_b, s_b = (int(value) for value in row)
             concurrent = concurrent.absorb(n_c, s_c, n_b, s_b, phi=phi, odds=self._odds(strand))
-            if self.side < 0 and self.metric.kind is not Kind.LATENCY:
+            if floor is not None:
                 floor = floor.absorb(n_c, s_c, phi=phi)
             strand = strand.absorb(n_b, s_b)
         return replace(self, concurrent=concurrent, floor=floor, strands={**self.strands, segment: strand})
@@ -145,7 +148,7 @@ class RateRelative:
         """What changes, as JSON-safe values."""
         return {
             "concurrent": self.concurrent.to_doc(),
-            "floor": self.floor.to_doc(),
+            "floor": self.floor.to_doc() if self.floor else None,
             "strands": strands_doc(self.strands),
         }
 
@@ -154,7 +157,7 @@ class RateRelative:
         return replace(
             self,
             concurrent=CountsTest.from_doc(doc["concurrent"]),
-            floor=OneArm.from_doc(doc["floor"]),
+            floor=OneArm.from_doc(doc["floor"]) if self.floor else None,
             strands=strands_of(doc["strands"]),
         )
 
@@ -215,19 +218,19 @@ class RateAbsolute:
     edge: int | None
     side: int
     together: OneArm
-    companion: CountsTest = field(default_factory=lambda: CountsTest(1.0))
+    companion: CountsTest
     solo: OneArm | None = None
     strands: Strands = field(default_factory=dict)
 
     @classmethod
-    def new(cls, metric: Metric, limit: float, side: int) -> RateAbsolute:
-        """A fresh test; `limit` in the metric's unit."""
+    def new(cls, metric: Metric, limit: float, side: int, *, fall: bool) -> RateAbsolute:
+        """A fresh test; `limit` in the metric's unit. `fall`: for a rollback, so that the arms are compared as well."""
         edge, q = None, limit
         if metric.kind is Kind.LATENCY:
             edge = edge_at_least(limit) if side > 0 else edge_at_most(limit)
             edge, q = (len(BUCKETS) - 1 if side > 0 else 0) if edge is None else edge, metric.share
         test = OneArm(min(max(q, 1e-9), 1 - 1e-9), side)
-        return cls(metric, edge, side, test, solo=test if side > 0 else None)
+        return cls(metric, edge, side, test, CountsTest(1.0, side), solo=test if fall else None)
 
     @property
     def log_e(self) -> float:
@@ -244,7 +247,8 @@ class RateAbsolute:
     def broken(self, row: Row) -> tuple[bool, bool | None]:
         """Is the limit broken in plain numbers, by the candidate, and by stable (None without any traffic)?"""
         n_c, s_c, n_b, s_b = row
-        return bool(n_c and s_c / n_c > self.together.q), (s_b / n_b > self.together.q if n_b else None)
+        over = [self.side * (s / n - self.together.q) > 0 if n else None for n, s in ((n_c, s_c), (n_b, s_b))]
+        return bool(over[0]), over[1]
 
     def absorb(self, look: Look, *, excused: bool = False) -> RateAbsolute:
         """With one batch more. `excused`: stable broke the limit lately, so it says nothing of the candidate."""

@@ -22,11 +22,18 @@ BETS = 16
 _BETS: Floats = np.geomspace(1 / 128, 0.95, BETS)
 
 
-def valid(values: Sequence[float]) -> Floats:
-    """The scores that are scores: finite and in [0, 1]. The others are invalid outputs, a metric of their own."""
+UNIT = (0.0, 1.0)
+
+
+def valid(values: Sequence[float], bounds: tuple[float, float] = UNIT) -> Floats:
+    """The scores that are scores, scaled from `bounds` (the metric's own unit) to [0, 1].
+
+    What is not a finite number within them is an invalid output, a metric of its own.
+    """
+    low, high = bounds
     array = np.asarray(values, dtype=np.float64)
-    kept: Floats = array[(array >= 0) & (array <= 1)]
-    return kept
+    kept: Floats = array[(array >= low) & (array <= high)]
+    return kept if bounds == UNIT else np.clip((kept - low) / (high - low), 0.0, 1.0)
 
 
 def group_means(stable: Floats, candidate: Floats) -> tuple[Floats, Floats]:
@@ -67,9 +74,21 @@ class Line:
         """The opposite claim: `>= 0` of this one."""
         return Line(-self.slope, -self.offset, -self.sign)
 
+    def scaled(self, bounds: tuple[float, float]) -> Line:
+        """The same claim about values scaled from `bounds` to [0, 1]."""
+        low, high = bounds
+        return Line(self.slope, (self.offset + (self.slope + self.sign) * low) / (high - low), self.sign)
 
-def line(limit_name: str, limit: float) -> Line:
-    """The claim "within the limit" for one of the six limits; drops and increases of a score are absolute."""
+
+def line(limit_name: str, limit: float, bounds: tuple[float, float] = UNIT) -> Line:
+    """The claim "within the limit" for one of the six limits, about scores scaled from `bounds` to [0, 1].
+
+    `limit` is in the metric's own unit; drops and increases of a score are absolute.
+    """
+    return _line(limit_name, limit).scaled(bounds)
+
+
+def _line(limit_name: str, limit: float) -> Line:
     match limit_name:
         case "max_drop":
             return Line(1.0, -limit, -1.0)

@@ -14,12 +14,17 @@ _LATENCY = re.compile(r"latency_p(\d{2,4})_ms")
 
 
 class Kind(StrEnum):
-    """How a metric is measured. Errors and latencies come from the gateway; anything else is a score by its name."""
+    """How a metric is measured. Errors and latencies come from the gateway; anything else is a score by its name.
+
+    `counts`: events among a total, from a source that counts. Known only when the first values arrive: what a policy
+    says is the same for both.
+    """
 
     ERRORS = "errors"
     LATENCY = "latency"
     INVALID = "invalid"
     SCORE = "score"
+    COUNTS = "counts"
 
 
 def kind_of(guardrail: Guardrail) -> tuple[Kind, float]:

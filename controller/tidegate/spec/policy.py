@@ -12,6 +12,7 @@ from tidegate.spec.units import Duration, Limit, Share
 
 RELATIVE = ("max_ratio", "min_ratio", "max_increase", "max_drop")
 ABSOLUTE = ("max", "min")
+LOW_IS_BAD = ("min", "min_ratio", "max_drop")
 
 
 class Samples(Part):
@@ -69,7 +70,8 @@ class Guardrail(Part):
     """One metric with one limit: against the stable release in the same window, or absolute.
 
     Relative limits: `max_ratio`, `min_ratio` (multiples of stable's), `max_increase`, `max_drop` (a share of stable's
-    for latencies, an absolute difference for scores). Absolute: `max`, `min`.
+    for latencies, an absolute difference for scores). Absolute: `max`, `min`. `bounds`: the least and the greatest value
+    that a score can have, in its own unit.
     """
 
     metric: Text
@@ -83,6 +85,7 @@ class Guardrail(Part):
     weight: Number | None = None
     min_requests: Annotated[Whole, Field(ge=0)] = 0
     immediate: Flag = False
+    bounds: tuple[Number, Number] = (0.0, 1.0)
     source: Literal["gateway", "feedback", "shadow"] | dict[Text, Any] = "gateway"
 
     @model_validator(mode="after")
@@ -92,6 +95,8 @@ class Guardrail(Part):
             raise ValueError(
                 f"a guardrail has exactly one limit of {', '.join((*RELATIVE, *ABSOLUTE))}; this has {given}"
             )
+        if not self.bounds[0] < self.bounds[1]:
+            raise ValueError("'bounds' are two numbers, the lower one first, such as [0, 10]")
         return self
 
     @property

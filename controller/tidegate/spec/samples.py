@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from tidegate.spec.metric import Kind, kind_of, unsupported
-from tidegate.spec.policy import Guardrail, PolicyFields
+from tidegate.spec.policy import LOW_IS_BAD, Guardrail, PolicyFields
 
 SPREAD = 3.0
 """p95 over p50 of a latency that nothing is known about, taken as lognormal."""
@@ -42,7 +42,7 @@ def rates_information(p_c: float, p_b: float, ratio: float, per_candidate: float
 
 def low_is_bad(guardrail: Guardrail) -> bool:
     """Whether the metric is one that should be high."""
-    return guardrail.limit_name in ("min", "min_ratio", "max_drop")
+    return guardrail.limit_name in LOW_IS_BAD
 
 
 def assumed_baseline(guardrail: Guardrail) -> float:
@@ -57,7 +57,8 @@ def assumed_baseline(guardrail: Guardrail) -> float:
         return 100.0
     if kind is Kind.ERRORS:
         return ASSUMED_ERRORS
-    return 0.9 if low_is_bad(guardrail) else 0.1
+    low, high = guardrail.bounds
+    return low + (high - low) * (0.9 if low_is_bad(guardrail) else 0.1)
 
 
 def alphas(policy: PolicyFields) -> tuple[float, ...]:
@@ -207,9 +208,13 @@ def _of_scores(
     limit: float | None = None,
     side: int = 1,
 ) -> float:
-    """Nats per candidate request on a mean score beyond the limit (`side` 1) or within it (-1); normal approximation."""
+    """Nats per candidate request on a mean score beyond the limit (`side` 1) or within it (-1); normal approximation.
+
+    Its spread is taken as the widest that the bounds allow.
+    """
     bound, name = guardrail.limit if limit is None else limit, guardrail.limit_name
-    seen = min(baseline * effect, 1.0)
+    low, high = guardrail.bounds
+    seen = min(max(baseline * effect, low), high)
     allowed = {
         "max_ratio": bound * baseline, "min_ratio": bound * baseline,
         "max_increase": baseline + bound, "max_drop": baseline - bound,
@@ -217,9 +222,9 @@ def _of_scores(
     gap = side * ((allowed - seen) if low_is_bad(guardrail) else (seen - allowed))
     if gap <= 0:
         return 0.0
-    variance = max(seen * (1 - seen), 0.0)
+    variance = (seen - low) * (high - seen)
     if guardrail.relative and per_candidate:
-        variance += max(baseline * (1 - baseline), 0.0) / per_candidate
+        variance += max((baseline - low) * (high - baseline), 0.0) / per_candidate
     return gap**2 / (2 * (variance + gap**2))
 
 
