@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.journal.journal import KEPT_VERDICTS, Journal
+from tidegate.journal.journal import KEPT_LOSSES, KEPT_VERDICTS, Journal
 from tidegate.journal.lease import LeaseHeld
 from tidegate.journal.reader import Reader
 from tidegate.journal.schema import FORMAT
@@ -300,6 +300,23 @@ def test_every_older_format_opens_and_keeps_what_it_held(number: int, path: Path
         with journal.transaction() as t:
             t.put_state("digits", {"n": 0})
             t.add_events([event(9.0, "step")])
+            t.add_losses([{"at": 9.0, "kind": "malformed", "lines": 2}])
+        assert journal.losses(limit=1)[0]["lines"] == 2
+
+
+def test_a_reader_of_a_journal_from_before_losses_were_kept_knows_of_none(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((FORMATS / "2.sql").read_text())
+    with Reader(path) as reader:
+        assert reader.losses() == []
+
+
+def test_of_losses_the_newest_stay(journal: Journal) -> None:
+    with journal.transaction() as t:
+        t.add_losses({"at": float(n), "kind": "malformed"} for n in range(KEPT_LOSSES + 3))
+    kept = journal.losses(limit=KEPT_LOSSES + 3)
+    assert [kept[0]["at"], kept[-1]["at"], len(kept)] == [3.0, KEPT_LOSSES + 2.0, KEPT_LOSSES]
 
 
 def test_an_empty_file_left_by_a_crash_becomes_a_journal(path: Path) -> None:

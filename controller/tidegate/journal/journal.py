@@ -21,13 +21,14 @@ from tidegate.journal.database import journal_path, reading, told, writing
 from tidegate.journal.lease import Holder, Lease, LeaseLost, Patience, held_by, read_holder, this_process
 from tidegate.journal.lock import OwnerLock
 from tidegate.journal.reader import Reader
-from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, lift
+from tidegate.journal.schema import CURSORS, EVENTS, LOSSES, PROBLEMS, REPORTS, STATES, VERDICTS, lift
 from tidegate.spec.errors import NeedsPerson, TidegateError
 
 log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 2000
 KEPT_REPORTS = 1000
+KEPT_LOSSES = 10_000
 
 
 class Transaction:
@@ -67,6 +68,14 @@ class Transaction:
     def put_cursor(self, name: str, doc: Mapping[str, Any]) -> None:
         """How far something was read, such as the prediction record: file, offset."""
         self._put(CURSORS, {"name": name}, {"doc": _dump(doc)})
+
+    def add_losses(self, docs: Iterable[Mapping[str, Any]]) -> None:
+        """Append what is missing in the prediction record. Each has `at` (when it was noticed) and `kind`; newest 10,000 stay."""
+        rows = [{"at": doc["at"], "kind": str(doc["kind"]), "doc": _dump(doc)} for doc in docs]
+        if rows:
+            self._connection.execute(LOSSES.insert(), rows)
+            newest = select(LOSSES.c.id).order_by(LOSSES.c.id.desc()).limit(1).offset(KEPT_LOSSES)
+            self._connection.execute(delete(LOSSES).where(LOSSES.c.id <= newest.scalar_subquery()))
 
     def put_problem(self, key: str, doc: Mapping[str, Any]) -> None:
         """Something a person should know; `since` stays at its first time until it is cleared."""

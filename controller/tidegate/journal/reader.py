@@ -13,11 +13,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Engine, Select, func, inspect, select
 
 from tidegate.journal.database import journal_path, reading, told
 from tidegate.journal.lease import Holder, read_holder
-from tidegate.journal.schema import CURSORS, EVENTS, PROBLEMS, REPORTS, STATES, VERDICTS, check_format, read_format
+from tidegate.journal.schema import (
+    CURSORS,
+    EVENTS,
+    LOSSES,
+    PROBLEMS,
+    REPORTS,
+    STATES,
+    VERDICTS,
+    check_format,
+    read_format,
+)
 from tidegate.spec.errors import NeedsPerson
 
 Doc = dict[str, Any]
@@ -133,6 +143,16 @@ class Reader:
         with self._view() as connection:
             rows = connection.execute(select(REPORTS.c.release, REPORTS.c.doc).order_by(REPORTS.c.at, REPORTS.c.key))
             return {row.release: json.loads(row.doc) for row in rows}
+
+    def losses(self, limit: int = 100) -> list[Doc]:
+        """What is missing in the prediction record, as far as anybody noticed: the newest `limit`, oldest first."""
+        with self._view() as connection:
+            if not inspect(connection).has_table(
+                LOSSES.name
+            ):  # of a Tidegate that still runs as it was before an upgrade
+                return []
+        query = select(LOSSES.c.id, LOSSES.c.doc).order_by(LOSSES.c.id.desc()).limit(limit)
+        return sorted(self._rows(query), key=itemgetter("id"))
 
     def cursor(self, name: str) -> Doc | None:
         """A cursor as it was put, None when there is none."""

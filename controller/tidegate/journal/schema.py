@@ -61,6 +61,16 @@ REPORTS = Table(
     Column("doc", Text, nullable=False),
     Index("reports_by_release", "release", "at"),
 )
+LOSSES = Table(
+    "losses",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("losses_by_time", "at"),
+    sqlite_autoincrement=True,
+)
 
 
 def _first(connection: Connection) -> None:
@@ -91,8 +101,19 @@ def _second(connection: Connection) -> None:
     connection.execute(text('CREATE INDEX reports_by_release ON reports ("release", at)'))
 
 
+def _third(connection: Connection) -> None:
+    """Format 3: what is missing in the prediction record, and since when it is known."""
+    connection.execute(
+        text(
+            "CREATE TABLE losses (id INTEGER PRIMARY KEY AUTOINCREMENT, at FLOAT NOT NULL, kind TEXT NOT NULL,"
+            " doc TEXT NOT NULL)"
+        )
+    )
+    connection.execute(text("CREATE INDEX losses_by_time ON losses (at)"))
+
+
 # Step i lifts format i to i + 1; format 0 is an empty file.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first, _second)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, _second, _third)
 FORMAT = len(STEPS)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tidegate.spec.base import Document, Name, Part, Secret, Text, Whole
-from tidegate.spec.units import Duration
+from tidegate.spec.units import Duration, Size
 
 Address = Annotated[str, Field(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]|localhost):\d{1,5}$")]
 
@@ -65,6 +65,21 @@ class RolloutSettings(Part):
     cool_down: Duration = 0.0
 
 
+class RotateSettings(Part):
+    """When a file of the prediction record is closed: past `size` bytes, `after` so many seconds, and at midnight UTC."""
+
+    size: Annotated[Size, Field(ge=1)] = 256 * 2**20
+    after: Annotated[Duration, Field(ge=1)] = 6 * 3600.0
+
+
+class RecordSettings(Part):
+    """What becomes of the prediction record. `keep` in seconds and `max_size` in bytes: of the archive; None: no end."""
+
+    keep: Annotated[Duration, Field(ge=1)] | None = None
+    max_size: Annotated[Size, Field(ge=1)] | None = None
+    rotate: RotateSettings = RotateSettings()
+
+
 class Controller(Document):
     """tidegate.yaml. Relative paths are relative to the file."""
 
@@ -82,3 +97,4 @@ class Controller(Document):
     server: ServerSettings = ServerSettings()
     author: Author = Author()
     rollouts: RolloutSettings = RolloutSettings()
+    record: RecordSettings = RecordSettings()
