@@ -11,6 +11,7 @@ import pytest
 from history_repo import ENVIRONMENT, Repo
 from hypothesis import given
 from hypothesis import strategies as st
+from support.uncovered import uncovered
 from typer.testing import CliRunner
 
 from tidegate.cli import quick, validation
@@ -41,7 +42,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 def imported(repo: Repo, *words: str, **environment: str) -> tuple[int, set[str]]:
     """The exit code of a command in a fresh interpreter, and every module that it took."""
     # without the measuring of coverage, which imports what it likes
-    variables = {name: value for name, value in (ENVIRONMENT | environment).items() if not name.startswith("COV")}
+    variables = uncovered(ENVIRONMENT | environment)
     done = subprocess.run([sys.executable, "-c", PROBE, *words], cwd=repo.path, env=variables,
                           capture_output=True, text=True, check=True)  # fmt: skip
     code, modules = json.loads(done.stdout.splitlines()[-1])

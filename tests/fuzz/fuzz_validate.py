@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of the validator: libFuzzer makes the files, fuzz_harness.py says what must hold for each.
 
-    python tests/fuzz/fuzz_validate.py -max_total_time=600 [libFuzzer's options]
+    python tests/fuzz/fuzz_validate.py [--each=N] -max_total_time=600 [libFuzzer's options]
 
-The seeds are the rules' own examples. A crash leaves its input as crash-<digest>; run it again by naming that file.
+The seeds are the rules' own examples, or each Nth of them. A crash leaves its input as crash-<digest>; run it again by naming that file.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ WORDS = (
 
 def main() -> None:
     """Run libFuzzer with what the command line says."""
+    each = next((int(word.partition("=")[2]) for word in sys.argv if word.startswith("--each=")), 1)
+    words = [word for word in sys.argv[1:] if not word.startswith("--each=")]
     with tempfile.TemporaryDirectory(prefix="tidegate-fuzz-") as name:
         folder = Path(name)
         corpus = folder / "corpus"
         corpus.mkdir()
-        for number, seed in enumerate(harness.seeds()):
+        for number, seed in enumerate(harness.seeds()[::each]):
             (corpus / f"{number:04d}").write_bytes(seed)
         dictionary = folder / "words.dict"
         dictionary.write_text("".join(f'"{_escaped(word)}"\n' for word in WORDS))
-        files = [word for word in sys.argv[1:] if not word.startswith("-")]
+        files = [word for word in words if not word.startswith("-")]
         extra = [] if files else [str(corpus)]
         options = ["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192", f"-dict={dictionary}"]
-        atheris.Setup([sys.argv[0], *options, *sys.argv[1:], *extra], harness.judge)
+        atheris.Setup([sys.argv[0], *options, *words, *extra], harness.judge)
         atheris.Fuzz()
 
 
