@@ -153,8 +153,8 @@ def _type(kind: str, field: dict[str, Any], parts: dict[str, Any]) -> str:
         )
     if "const" in field:
         return f"`{field['const']}`"
-    if "anyOf" in field:
-        return _either(kind, field["anyOf"], parts)
+    if "anyOf" in field or "oneOf" in field:
+        return _either(kind, field.get("anyOf") or field["oneOf"], parts)
     match field.get("type"):
         case "array":
             return f"list of {_type(kind, field.get('items', {}), parts)}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidegate.spec.base import Document, Name, Part, Secret, Text, Whole
+from tidegate.spec.sources import HttpAddress
 from tidegate.spec.units import Duration, Size
 
 Address = Annotated[str, Field(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]|localhost):\d{1,5}$")]
@@ -58,6 +59,36 @@ class ArtifactSettings(Part):
     stores: dict[Text, dict[Text, Any]] = Field(default_factory=dict)
 
 
+class Credential(Part):
+    """What is sent to one address, and to none but it: a bearer token, or a name with a password."""
+
+    address: HttpAddress
+    token: Secret | None = None
+    username: Text | None = None
+    password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Credential:
+        named = (self.username is not None, self.password is not None)
+        if (self.token is not None) == any(named) or any(named) != all(named):
+            raise ValueError("a credential is one of these: token, username with password")
+        return self
+
+
+class SourceSettings(Part):
+    """Where guardrails' sources are asked, and what they are told. `prometheus`: for queries that name no address."""
+
+    prometheus: HttpAddress | None = None
+    credentials: tuple[Credential, ...] = ()
+
+
+class FeedbackSettings(Part):
+    """How long (seconds), and of how many requests at most, it is known who answered: as late may a label come."""
+
+    retention: Annotated[Duration, Field(gt=0)] = 7 * 86400.0
+    requests: Annotated[Whole, Field(ge=1000)] = 5_000_000
+
+
 class RolloutSettings(Part):
     """How much may be in motion: rollouts at once, and seconds after a rejection before a route's next one begins."""
 
@@ -98,3 +129,5 @@ class Controller(Document):
     author: Author = Author()
     rollouts: RolloutSettings = RolloutSettings()
     record: RecordSettings = RecordSettings()
+    sources: SourceSettings = SourceSettings()
+    feedback: FeedbackSettings = FeedbackSettings()

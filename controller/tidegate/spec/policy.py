@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from tidegate.spec.base import Document, Flag, Name, Number, Part, Sha256, Text, Whole
 from tidegate.spec.model import Bound
+from tidegate.spec.sources import SourceSpec, branch
 from tidegate.spec.units import Duration, Limit, Share
 
 RELATIVE = ("max_ratio", "min_ratio", "max_increase", "max_drop")
@@ -86,7 +87,10 @@ class Guardrail(Part):
     min_requests: Annotated[Whole, Field(ge=0)] = 0
     immediate: Flag = False
     bounds: tuple[Number, Number] = (0.0, 1.0)
-    source: Literal["gateway", "feedback", "shadow"] | dict[Text, Any] = "gateway"
+    source: Annotated[
+        Annotated[Literal["gateway", "feedback", "shadow"], Tag("-word")] | Annotated[SourceSpec, Tag("-spec")],
+        Discriminator(branch),
+    ] = "gateway"
 
     @model_validator(mode="after")
     def _one_limit(self) -> Guardrail:

@@ -59,7 +59,7 @@ def _tidy(schema: Any) -> Any:
         if key in ("properties", "$defs", "patternProperties"):
             tidy[key] = {name: _tidy(part) for name, part in value.items()}
         elif key == "default":
-            if schema.get("pattern") == DURATION_PATTERN:
+            if schema.get("pattern") == DURATION_PATTERN and not isinstance(value, str):
                 tidy[key] = format_duration(value)
             elif isinstance(value, str | int | float):
                 tidy[key] = value

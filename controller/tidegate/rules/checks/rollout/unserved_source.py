@@ -1,7 +1,7 @@
-"""A guardrail may only use a source that this release reads: the gateway's own record.
+"""A guardrail may only use a source that this release reads: the gateway's record, feedback, Prometheus or a webhook.
 
-`feedback`, `shadow` and `prometheus` come with later releases, and this rule goes with them. Until then such a
-guardrail would never have evidence, and no evidence promotes nobody.
+`shadow` comes with a later release, and this rule goes with it. Until then such a guardrail would never have evidence,
+and no evidence promotes nobody. What a `shadow` step's copies agree on is asked for with `agreement` in the step.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from collections.abc import Iterator
 
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
+from tidegate.rules.policies import rails
 from tidegate.rules.rule import Example, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Look for guardrails with another source."""
-    for policy in context.policies():
-        for field, guardrails in (("guardrails", policy.value.guardrails), ("watch", policy.value.watch)):
-            for index, guardrail in enumerate(guardrails):
-                source = guardrail.source
-                if source != "gateway":
-                    name = source if isinstance(source, str) else next(iter(source), "{}")
-                    message = f"the source '{name}' of '{guardrail.metric}' is not read by this release"
-                    fix = "take the guardrail out, or judge error_rate or latency_p95_ms by the gateway's record"
-                    yield RULE.finding(policy, (field, index, "source"), message, fix)
+    for policy, at, guardrail in rails(context):
+        if guardrail.source == "shadow":
+            message = f"the source 'shadow' of '{guardrail.metric}' is not read by this release"
+            fix = "take the guardrail out, or ask for 'agreement' in a shadow step"
+            yield RULE.finding(policy, (*at, "source"), message, fix)
 
 
 _LIMIT = "{metric: latency_p95_ms, max_ratio: 1.2}"
@@ -35,16 +32,9 @@ RULE = Rule(
     manual=__doc__ or "",
     check=check,
     scope="general",
-    bad=(
-        Example(
-            "policies/progressive.yaml", "{metric: hallucination, max: 0.03, source: feedback}", _LIMIT, at="feedback}"
-        ),
-        Example(
-            "policies/progressive.yaml",
-            '{metric: revenue, min_ratio: 0.97, source: {prometheus: "q"}}',
-            _LIMIT,
-            at="{prometheus",
-        ),
+    bad=(Example("policies/progressive.yaml", "{metric: agreement, min: 0.98, source: shadow}", _LIMIT, at="shadow}"),),
+    good=(
+        Example("policies/progressive.yaml", "{metric: error_rate, max: 0.03, source: gateway}", _LIMIT),
+        Example("policies/progressive.yaml", "{metric: hallucination, max: 0.03, source: feedback}", _LIMIT),
     ),
-    good=(Example("policies/progressive.yaml", "{metric: error_rate, max: 0.03, source: gateway}", _LIMIT),),
 )
