@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from tidegate.cli.nearest import nearest, read
 from tidegate.cli.output import Format, FormatOption, print_json
 from tidegate.spec.errors import NeedsPerson
 
@@ -76,28 +77,10 @@ def _play(path: Path) -> Played:
     from tidegate.rollout.simulate.scenario import load_scenario
 
     began = time.monotonic()
-    loaded = load_scenario(_read(path), str(path), lambda name: _policy(path, name))
+    scenario = read(path, "name a scenario file")
+    loaded = load_scenario(scenario, str(path), lambda name: read(nearest(path.parent, name), "name another policy"))
     outcome = play(loaded)
     return Played(path, outcome, failures(loaded.expect, outcome), time.monotonic() - began)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NeedsPerson(f"cannot be read: {error.strerror}", where=str(path), fix="name a scenario file") from error
-
-
-def _policy(scenario: Path, name: str) -> bytes:
-    """A policy's file: of the repository that the scenario lies in, the nearest folder upwards that has it."""
-    here = scenario.resolve().parent
-    for folder in (here, *here.parents):
-        file = folder / name
-        if file.is_file():
-            return _read(file)
-    raise NeedsPerson(
-        f"there is no '{name}' here or in any folder above", fix="name a file of policies/, or write it out"
-    )
 
 
 def _write(path: Path, text: str) -> None:

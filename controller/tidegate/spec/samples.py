@@ -120,7 +120,12 @@ def samples_needed(
 
 
 def detectable(
-    guardrail: Guardrail, baseline: float, alpha: float, exposures: Sequence[tuple[float, float]]
+    guardrail: Guardrail,
+    baseline: float,
+    alpha: float,
+    exposures: Sequence[tuple[float, float]],
+    *,
+    spread: float = SPREAD,
 ) -> float | None:
     """The smallest effect (candidate over stable) found at the median after `exposures`: (share, candidate requests).
 
@@ -131,7 +136,7 @@ def detectable(
 
     def found(size: float) -> bool:
         effect = 1 / size if worse_is_low else size
-        seen = [n * information(guardrail, baseline, effect, share) for share, n in exposures if n > 0]
+        seen = [n * information(guardrail, baseline, effect, share, spread=spread) for share, n in exposures if n > 0]
         return sum(seen) >= needed
 
     low, high = 1.0, LARGEST
