@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from tidegate.gitrepo import tree
+from tidegate.gitrepo import notes, tree
 from tidegate.gitrepo.git import Git
 from tidegate.gitrepo.message import one_line
 from tidegate.gitrepo.mirror import NOTES_REF, Mirror
@@ -22,7 +22,6 @@ from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.release import Release, route_ref
 
 ATTEMPTS = 6
-_WORK_REF = "refs/notes/work/tidegate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +148,13 @@ class Record:
             errors[index] = RetryLater(f"others wrote git's notes faster {ATTEMPTS} times", where=note.route, delay=5.0)
         return errors
 
-    def _append(self, notes: Sequence[Note]) -> list[Update]:
+    def _append(self, decisions: Sequence[Note]) -> list[Update]:
         """The notes with what they lack of these, or nothing when all is there. One commit of notes for all of them."""
         git, head = self._git, self._mirror.head()
-        there = self._existing({note.touched for note in notes})
+        there = self._existing({note.touched for note in decisions})
         before = tree.resolve(git, NOTES_REF)
         by_target: dict[str, list[Note]] = {}
-        for note in notes:
+        for note in decisions:
             target = note.touched if note.touched in there else head
             if target is None:
                 raise RetryLater(
@@ -165,26 +164,16 @@ class Record:
         texts = {target: text for target, found in by_target.items() if (text := self._with(target, found))}
         if not texts:
             return []
-        if before:
-            git.run("update-ref", _WORK_REF, before)
-        else:
-            git.run("update-ref", "-d", _WORK_REF)
-        identity = self._mirror.remote.identity
-        for target, text in texts.items():
-            blob = git.line("hash-object", "-w", "--stdin", "--no-filters", stdin=text)
-            git.run("notes", f"--ref={_WORK_REF}", "add", "--force", "-C", blob, target, environment=identity)
-        return [Update(NOTES_REF, git.line("rev-parse", _WORK_REF), before or "")]
+        return [Update(NOTES_REF, notes.written(git, NOTES_REF, texts, self._mirror.remote.identity), before or "")]
 
-    def _with(self, target: str, notes: Sequence[Note]) -> bytes | None:
+    def _with(self, target: str, decisions: Sequence[Note]) -> bytes | None:
         """The whole note of a commit with these lines added; None when all of them are there."""
-        answer = self._git.ask("notes", f"--ref={NOTES_REF}", "show", target)
-        lines = answer.out.decode("utf-8", "surrogateescape") if answer.code == 0 else ""
-        there = [_parse(line) for line in lines.splitlines()]
-        missing = [note for note in notes if not any(_same(known, note) for known in there)]
+        text = notes.on(self._git, NOTES_REF, target)
+        there = [_parse(line) for line in text.splitlines()]
+        missing = [note for note in decisions if not any(_same(known, note) for known in there)]
         if not missing:
             return None
-        added = "\n".join(note.line() for note in missing)
-        return f"{lines.rstrip()}\n{added}\n".lstrip("\n").encode("utf-8", "surrogateescape")
+        return notes.extended(text, [note.line() for note in missing])
 
     def _move(self, decisions: Sequence[tuple[Note, str | None]]) -> list[Update]:
         """The refs that have to move. Where history lost the commit, the ref stays where there is something to read."""
