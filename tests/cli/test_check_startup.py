@@ -11,9 +11,9 @@ import pytest
 from history_repo import ENVIRONMENT, Repo
 from hypothesis import given
 from hypothesis import strategies as st
-from support.uncovered import uncovered
 from typer.testing import CliRunner
 
+from support.uncovered import uncovered
 from tidegate.cli import quick, validation
 from tidegate.cli.commands import COMMANDS, application
 

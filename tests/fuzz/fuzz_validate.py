@@ -2,7 +2,8 @@
 
     python tests/fuzz/fuzz_validate.py [--each=N] -max_total_time=600 [libFuzzer's options]
 
-The seeds are the rules' own examples, or each Nth of them. A crash leaves its input as crash-<digest>; run it again by naming that file.
+The seeds are the rules' own examples, or each Nth of them. A crash leaves its input as crash-<digest>; run it again by
+naming that file.
 """
 
 from __future__ import annotations

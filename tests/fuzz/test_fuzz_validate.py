@@ -12,8 +12,8 @@ import fuzz_harness as harness
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.uncovered import uncovered
 
+from support.uncovered import uncovered
 from tidegate.rules import engine
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding

@@ -10,9 +10,9 @@ import pytest
 from sim_shrink import shrink
 from sim_story import Act, Story, make, play
 from sim_watch import Broken
-from support.uncovered import uncovered
 
 import fuzz
+from support.uncovered import uncovered
 
 CHUNKS, SEEDS = 8, 150
 GOOD = (("m 1.0.0", "good"), ("m 2.0.0", "good"), ("m 3.0.0", "good"), ("m 4.0.0", "good"))
