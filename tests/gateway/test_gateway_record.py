@@ -128,7 +128,7 @@ def test_rotation_loses_and_doubles_no_line(world: World, gateway: Gateway) -> N
     eventually(drained)
     assert len({found["request_id"] for found in seen}) == len(seen) == len(load.answers)
     assert (cursor.malformed, cursor.losses) == (0, 0)
-    assert [file.name for file in reader._files()] == [
+    assert [file.name for file in reader.files()] == [
         *(f"predictions.jsonl.{number:06d}" for number in range(1, 6)),
         "predictions.jsonl",
     ]

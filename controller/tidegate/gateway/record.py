@@ -75,14 +75,14 @@ class RecordReader:
 
     def end(self) -> Cursor:
         """The end of the record as it is now: for a reader that wants only what is to come."""
-        files = self._files()
+        files = self.files()
         if not files:
             return Cursor()
         with files[-1].open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             return Cursor(inode=os.fstat(file.fileno()).st_ino, offset=size, head=_head(file, size))
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """The rotated files, oldest first, then the present one."""
         name = f"{self.path.name}."
         numbered = [
@@ -96,7 +96,7 @@ class RecordReader:
         """The file to read, where to begin in it, and the inode of the one after it."""
         while True:
             try:
-                files = [(path, path.stat().st_ino) for path in self._files()]
+                files = [(path, path.stat().st_ino) for path in self.files()]
                 if not files:
                     return None
                 at = next((i for i, (_, inode) in enumerate(files) if inode == cursor.inode), None)
@@ -128,11 +128,8 @@ class RecordReader:
             if len(lines) >= limit or not (closed or raw.endswith(b"\n")):
                 break
             offset += len(raw)
-            line = _parse(raw)
-            if line is None:
-                line = _parse(
-                    raw[max(raw.rfind(_START), 0) :]
-                )  # a killed Envoy's last line, and the first of its successor
+            line, whole = parse(raw)
+            if not whole:
                 malformed += 1
                 _log.warning("a line of the prediction record cannot be read: %r", raw[:200])
             if line is not None:
@@ -145,6 +142,17 @@ def _head(file: BinaryIO, read: int) -> str:
     if read == 0:
         return ""
     return blake2b(os.pread(file.fileno(), min(read, _HEAD), 0), digest_size=8).hexdigest()
+
+
+def parse(raw: bytes) -> tuple[dict[str, Any] | None, bool]:
+    """What a line of the record says, with all of `FIELDS`, and whether it is whole.
+
+    Of a killed Envoy's last line, and the first of its successor behind it, the second; None where nothing can be read.
+    """
+    line = _parse(raw)
+    if line is not None:
+        return line, True
+    return _parse(raw[max(raw.rfind(_START), 0) :]), False
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:
