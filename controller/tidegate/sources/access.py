@@ -1,0 +1,82 @@
+"""Where sources are and what they are told: addresses and credentials of tidegate.yaml. Policies name no secrets.
+
+A credential goes to addresses below its own and to no others, so that an edit of a policy can send it nowhere else.
+Neighbours: http.py sends what this gives; spec/controller.py declares it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from tidegate.spec.base import Secret
+from tidegate.spec.controller import Credential, SourceSettings
+from tidegate.spec.errors import NeedsPerson
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The settings of tidegate.yaml, and the folder that its secrets' files are relative to."""
+
+    settings: SourceSettings
+    root: Path
+
+    def prometheus(self, address: str | None) -> str:
+        """The address of Prometheus, without a slash at its end. Raises NeedsPerson when nobody has said where it is."""
+        found = address or self.settings.prometheus
+        if found is None:
+            raise NeedsPerson(
+                "nothing says where Prometheus is",
+                fix="write sources: {prometheus: http://...} in tidegate.yaml, or 'address' in the guardrail's source",
+            )
+        return found.rstrip("/")
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What to send along to this address. Raises NeedsPerson when a secret is not there. Read anew each time."""
+        mine = [one for one in self.settings.credentials if _below(url, one.address)]
+        if not mine:
+            return {}
+        return _headers(max(mine, key=lambda one: len(one.address)), self.root)
+
+
+def secret(reference: Secret, root: Path) -> str:
+    """The value of a secret. Raises NeedsPerson when it is not there."""
+    if reference.env is not None:
+        value = os.environ.get(reference.env)
+        if not value:
+            raise NeedsPerson(f"the environment variable {reference.env} is not set", fix=f"export {reference.env}=...")
+        return value
+    if reference.file is None:
+        raise NeedsPerson("a secret needs 'env' or 'file'", fix="write {env: NAME} or {file: PATH}")
+    try:
+        return (root / reference.file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        fix = "check sources.credentials in tidegate.yaml"
+        raise NeedsPerson(f"the secret cannot be read: {why}", where=reference.file, fix=fix) from error
+
+
+def _headers(credential: Credential, root: Path) -> dict[str, str]:
+    if credential.token is not None:
+        return {"authorization": f"Bearer {secret(credential.token, root)}"}
+    if credential.username is None or credential.password is None:
+        return {}
+    pair = f"{credential.username}:{secret(credential.password, root)}".encode()
+    return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+def _below(url: str, address: str) -> bool:
+    """Whether a URL is of the same scheme, host and port, and its path not above."""
+    given, allowed = urlsplit(url), urlsplit(address)
+    same = (given.scheme, given.hostname, _port(given)) == (allowed.scheme, allowed.hostname, _port(allowed))
+    path = allowed.path.rstrip("/")
+    return same and (given.path == path or given.path.startswith(f"{path}/") or not path)
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port if parts.port is not None else _PORTS.get(parts.scheme)
