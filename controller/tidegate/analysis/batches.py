@@ -118,6 +118,11 @@ class Batcher:
         self._windows: list[_Window] = []
         self._closed_until = opened_at
 
+    @property
+    def closed_until(self) -> float:
+        """Every window up to then is closed (epoch seconds)."""
+        return self._closed_until
+
     def add(self, record: Mapping[str, Any]) -> None:
         """Takes one record."""
         self.add_many((record,))

@@ -1,6 +1,6 @@
 """The in-batch counts e-process: are the candidate's events (errors, slow answers) more than `ratio` times stable's?
 
-Neighbours: dispersion.py guards it against bursts, latency.py and guards.py feed it, joint.py adds its evidence up.
+Neighbours: dispersion.py guards it against bursts, restarts.py has the weights of later starts, rates.py feeds it.
 Source: Lindon and Malek (NeurIPS 2022), made batch-wise; formulas in ANALYSIS.md and docs/design/analysis.md.
 """
 
@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from tidegate.analysis.dispersion import reach
+from tidegate.analysis.restarts import LOG_FIRST, log_weight, unspent
+
 Floats = NDArray[np.float64]
 
 POINTS = 24
-_U: Floats = np.linspace(math.log(1.05), math.log(50.0), POINTS)
-_LOG_W: Floats = -(_U**2) / 2 - float(logsumexp(-(_U**2) / 2))
+GRID: Floats = np.linspace(math.log(1.05), math.log(50.0), POINTS)
+"""Log rate ratios beyond the limit that are bet on, and the logs of their weights, which sum to 1."""
+LOG_W: Floats = -(GRID**2) / 2 - float(logsumexp(-(GRID**2) / 2))
 COMMON = 0.02
 """From this baseline rate on events count as common, and the exact Fisher form is used."""
 COMMON_AFTER = 100
@@ -104,10 +108,12 @@ class CountsTest:
 
     `logs` are the log components at the 24 points; the counters are of the batches in which both arms had traffic.
     `expected` is the sum of n_c s_b / n_b: stable's events had it had the candidate's share of every batch.
+    `renews`: later starts are mixed in (restarts.py), as the evidence for a rollback wants it.
     """
 
     ratio: float
     side: int = 1
+    renews: bool = False
     logs: tuple[float, ...] = (0.0,) * POINTS
     n_c: int = 0
     s_c: int = 0
@@ -126,9 +132,12 @@ class CountsTest:
             raise ValueError(f"not a batch: {s_c} of {n_c} against {s_b} of {n_b}, phi {phi}")
         if not n_c or not n_b:
             return self
-        u = self.side * _U
+        u = self.side * np.minimum(GRID, reach(phi))
         step = log_lr(u, n_c, s_c, n_b, s_b, self.ratio) if odds is None else fisher_log_lr(u, n_c, s_c, n_b, s_b, odds)
-        logs: Floats = np.asarray(self.logs) + step / phi
+        logs: Floats = np.asarray(self.logs)
+        if self.renews:
+            logs = np.logaddexp(logs + (0.0 if self.n_c else LOG_FIRST), log_weight(self.n_c, n_c))
+        logs = logs + step / phi
         return replace(
             self,
             logs=tuple(logs.tolist()),
@@ -141,17 +150,18 @@ class CountsTest:
 
     @property
     def log_e(self) -> float:
-        """log E, the mixture over the 24 points."""
-        return float(logsumexp(np.asarray(self.logs) + _LOG_W))
+        """log E, the mixture over the 24 points (and over the starts)."""
+        mixed = float(logsumexp(np.asarray(self.logs) + LOG_W))
+        return float(np.logaddexp(mixed, math.log(unspent(self.n_c)))) if self.renews and self.n_c else mixed
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values; floats keep every bit through `json`."""
         return {
-            "ratio": self.ratio, "side": self.side, "logs": list(self.logs), "n_c": self.n_c, "s_c": self.s_c,
-            "n_b": self.n_b, "s_b": self.s_b, "expected": self.expected,
+            "ratio": self.ratio, "side": self.side, "renews": self.renews, "logs": list(self.logs), "n_c": self.n_c,
+            "s_c": self.s_c, "n_b": self.n_b, "s_b": self.s_b, "expected": self.expected,
         }  # fmt: skip
 
     @classmethod
     def from_doc(cls, doc: dict[str, Any]) -> CountsTest:
-        """The test that `to_doc` wrote."""
+        """The test that `to_doc` wrote, also before there were later starts."""
         return cls(**{**doc, "logs": tuple(doc["logs"])})

@@ -1,10 +1,12 @@
 """The dispersion guard: errors come in bursts, and evidence that counts each of them as independent is overstated.
 
-Neighbours: guards.py divides every log LR by the phi of the batch before (E^(1/phi) has a mean of at most 1 too).
+Neighbours: counts.py and onearm.py divide every log LR by the phi of the batch before (E^(1/phi) has a mean of at most 1
+too), and bet on no larger effect than `reach` allows.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +14,16 @@ SETTLED = 20
 """Batches of the stable release after which its own phi is believed; until then at least the start value holds."""
 _FORGET = 1 - 1 / 256
 _JUMP = 25.0
+_DOUBT = 4.0
+
+
+def reach(phi: float) -> float:
+    """The largest log rate ratio that may be bet on at a dispersion of `phi`; infinite at 1.
+
+    For bursts of geometric length with mean m, phi = 2m - 1, the mean of `exp(u s/phi)` exists only below
+    `phi log(m/(m - 1))`. Up to 0.75 of that it grows at most 1.75 times as fast as for single events.
+    """
+    return 0.75 * phi * math.log((phi + 1) / (phi - 1)) if phi > 1 + 1e-9 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,9 @@ class Dispersion:
 
     p is pooled over each pair of neighbours, a pair weighs less the older it is (half after 177 batches), and none
     counts for more than 25 times its expected variance (or 4 phi): one jump of the whole world's error rate must not
-    dull the guardrail for the rest of the rollout. `start` is phi until 20 batches were seen.
+    dull the guardrail for the rest of the rollout. `start` is phi until 20 batches were seen. What is seen above 1 counts
+    for more while it rests on few events (`1 + 4/sqrt(events + 1)` times): bursts are rare and long, so a first look at
+    them is mostly too low.
     """
 
     start: float = 2.0
@@ -29,6 +43,7 @@ class Dispersion:
     bottom: float = 0.0
     n: int = 0
     s: int = 0
+    events: float = 0.0
 
     def absorb(self, n: int, s: int) -> Dispersion:
         """With one batch of the stable release more: n requests, s events. Nothing changes without requests."""
@@ -40,17 +55,19 @@ class Dispersion:
             expected = p * (1 - p) * (1 / n + 1 / self.n)
             seen = min((s / n - self.s / self.n) ** 2, max(_JUMP, 4 * self.phi) * expected)
             top, bottom = top * _FORGET + seen, bottom * _FORGET + expected
-        return replace(self, batches=self.batches + 1, top=top, bottom=bottom, n=n, s=s)
+        events = self.events * _FORGET + min(s, n - s)
+        return replace(self, batches=self.batches + 1, top=top, bottom=bottom, n=n, s=s, events=events)
 
     @property
     def phi(self) -> float:
         """How many times wider than independent outcomes; never below 1."""
         seen = self.top / self.bottom if self.bottom > 0 else 1.0
-        return max(1.0, seen, self.start if self.batches < SETTLED else 1.0)
+        seen = 1.0 + max(seen - 1.0, 0.0) * (1.0 + _DOUBT / math.sqrt(self.events + 1.0))
+        return max(seen, self.start if self.batches < SETTLED else 1.0)
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values."""
-        return {name: getattr(self, name) for name in ("start", "batches", "top", "bottom", "n", "s")}
+        return {name: getattr(self, name) for name in ("start", "batches", "top", "bottom", "n", "s", "events")}
 
     @classmethod
     def from_doc(cls, doc: dict[str, Any]) -> Dispersion:

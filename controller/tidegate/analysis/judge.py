@@ -17,8 +17,11 @@ from tidegate.analysis.opinion import Settings, disaster, judgement
 from tidegate.analysis.rates import Look
 from tidegate.analysis.sample_ratio import ALPHA, SampleRatio
 from tidegate.analysis.words import percent, requests
+from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import Guardrail
 
+VERSION = 2
+"""Of the document. In version 1 no test had later starts: what was begun then goes on without them, losing nothing."""
 ALONE_AFTER = 3
 """Batches in a row without stable traffic after which there is no concurrent baseline, where no share is declared."""
 
@@ -57,7 +60,7 @@ class Analysis:
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values, for the journal."""
         return {
-            "version": 1,
+            "version": VERSION,
             "confidence": self.confidence,
             "attempt": self.attempt,
             "guardrails": [g.guardrail.model_dump(mode="json", exclude_none=True) for g in self.guards],
@@ -72,7 +75,12 @@ class Analysis:
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Analysis:
-        """The analysis that `to_doc` wrote."""
+        """The analysis that `to_doc` wrote, in this version or the one before. Raises NeedsPerson for a newer one."""
+        if doc["version"] > VERSION:
+            raise NeedsPerson(
+                f"the journal holds an analysis of version {doc['version']}, this Tidegate knows {VERSION}",
+                fix="run the version of Tidegate that wrote it, or a newer one",
+            )
         guardrails = tuple(Guardrail.model_validate(g) for g in doc["guardrails"])
         new = begin(guardrails, doc["confidence"], attempt=doc["attempt"])
         delta = new.settings.delta

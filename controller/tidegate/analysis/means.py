@@ -39,6 +39,11 @@ def _sample(metric: Metric, limit_name: str, side: int, look: Look) -> tuple[Flo
     return stable, candidate
 
 
+def _test(claim: Line, side: int) -> ScoresTest:
+    """Against the claim, with later starts, for a rollback; against its opposite for a promotion."""
+    return ScoresTest(claim, renews=True) if side > 0 else ScoresTest(claim.flipped())
+
+
 def _sums(metric: Metric, look: Look) -> Row:
     candidate, stable = metric.scores(look.batch.candidate), metric.scores(look.batch.stable)
     return len(candidate), float(candidate.sum()), len(stable), float(stable.sum())
@@ -60,7 +65,7 @@ class MeanRelative:
     def new(cls, metric: Metric, limit_name: str, limit: float, side: int, delta: float) -> MeanRelative:
         """A fresh test. `delta` is the chance that the record's bound may be wrong."""
         claim = line(limit_name, limit, metric.bounds)
-        return cls(metric, limit_name, limit, side, delta, ScoresTest(claim if side > 0 else claim.flipped()))
+        return cls(metric, limit_name, limit, side, delta, _test(claim, side))
 
     @property
     def log_e(self) -> float:
@@ -109,7 +114,7 @@ class MeanRelative:
             reach = mean_reach(strand.n, self.delta)
             reference = strand.total / strand.n - (reach if claim.slope > 0 else -reach)
             fixed = Line(0.0, claim.offset + claim.slope * min(max(reference, 0.0), 1.0), claim.sign)
-            strand = replace(strand, record=ScoresTest(fixed))
+            strand = replace(strand, record=ScoresTest(fixed, self.side > 0))
         record = strand.record
         return strand if record is None else replace(strand, record=record.absorb(np.zeros(0), candidate))
 
@@ -130,8 +135,8 @@ class MeanAbsolute:
     def new(cls, metric: Metric, limit_name: str, limit: float, side: int) -> MeanAbsolute:
         """A fresh test."""
         claim = line(limit_name, limit, metric.bounds)
-        test = ScoresTest(claim if side > 0 else claim.flipped())
-        beside = ScoresTest(line("max_drop" if limit_name == "min" else "max_increase", 0.0))
+        test = _test(claim, side)
+        beside = _test(line("max_drop" if limit_name == "min" else "max_increase", 0.0), 1)
         return cls(metric, limit_name, limit, side, test, beside, test if side > 0 else None)
 
     @property

@@ -35,6 +35,5 @@ def _test(guardrail: Guardrail, metric: Metric, limit: float, side: int, delta: 
         return MeanAbsolute.new(metric, name, limit, side)
     way = -side if name in LOW_IS_BAD else side
     if guardrail.relative:
-        floor = side < 0 and name not in LOW_IS_BAD
-        return RateRelative.new(metric, rate_ratio(name, limit), way, delta, floor=floor)
+        return RateRelative.new(metric, rate_ratio(name, limit), way, delta, fall=side > 0)
     return RateAbsolute.new(metric, limit, way, fall=side > 0)

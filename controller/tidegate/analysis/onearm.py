@@ -10,7 +10,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scipy.special import betaincc, betaln
+import numpy as np
+from scipy.special import betaincc, betaln, logsumexp
+
+from tidegate.analysis.counts import GRID, LOG_W, POINTS
+from tidegate.analysis.dispersion import reach
+from tidegate.analysis.restarts import LOG_FIRST, log_weight, unspent
 
 _K = 20.0
 _TINY = 1e-280
@@ -59,14 +64,18 @@ def _fraction(a: float, b: float, x: float) -> float:
 class OneArm:
     """Evidence against `rate <= q` (side +1) or against `rate >= q` (side -1), 0 < q < 1.
 
-    `log_e` is the sum of each batch's own step, divided by the phi known before it; with phi 1 it is the mixture's.
+    `whole` is the log of the beta mixture since the first batch: the sum of each batch's own step, divided by the phi
+    known before it. `renews`: later starts are mixed in (restarts.py); a beta mixture cannot begin anew in bounded state,
+    so `logs` are their components at 24 odds beyond q.
     """
 
     q: float
     side: int = 1
+    renews: bool = False
     n: int = 0
     k: int = 0
-    log_e: float = 0.0
+    whole: float = 0.0
+    logs: tuple[float, ...] = (-math.inf,) * POINTS
 
     def absorb(self, n: int, k: int, *, phi: float = 1.0) -> OneArm:
         """With n requests more, of which k had the event. Raises ValueError on events without requests."""
@@ -75,16 +84,36 @@ class OneArm:
         if not n:
             return self
         step = self._whole(self.n + n, self.k + k) - self._whole(self.n, self.k)
-        return replace(self, n=self.n + n, k=self.k + k, log_e=self.log_e + step / phi)
+        new = replace(self, n=self.n + n, k=self.k + k, whole=self.whole + step / phi)
+        if not self.renews:
+            return new
+        u = self.side * np.minimum(GRID, reach(phi))
+        begun = np.logaddexp(self.logs, log_weight(self.n, n))
+        logs = begun + (k * u - n * np.log1p(self.q * np.expm1(u))) / phi
+        return replace(new, logs=tuple(logs.tolist()))
+
+    @property
+    def log_e(self) -> float:
+        """log E."""
+        if not self.renews:
+            return self.whole
+        later = float(logsumexp(np.asarray(self.logs) + LOG_W))
+        return float(logsumexp([LOG_FIRST + self.whole, later, math.log(unspent(self.n))]))
 
     def _whole(self, n: int, k: int) -> float:
         return log_e(n, k, self.q) if self.side > 0 else log_e(n, n - k, 1 - self.q)
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values."""
-        return {"q": self.q, "side": self.side, "n": self.n, "k": self.k, "log_e": self.log_e}
+        logs = list(self.logs) if self.renews and self.n else []
+        return {
+            "q": self.q, "side": self.side, "renews": self.renews, "n": self.n, "k": self.k, "whole": self.whole,
+            "logs": logs,
+        }  # fmt: skip
 
     @classmethod
     def from_doc(cls, doc: dict[str, Any]) -> OneArm:
-        """The test that `to_doc` wrote."""
-        return cls(**doc)
+        """The test that `to_doc` wrote, also before there were later starts."""
+        whole = doc["whole"] if "whole" in doc else doc["log_e"]
+        logs = tuple(doc.get("logs", ())) or (-math.inf,) * POINTS
+        return cls(doc["q"], doc["side"], doc.get("renews", False), doc["n"], doc["k"], whole, logs)

@@ -101,11 +101,12 @@ class RateRelative:
     strands: Strands = field(default_factory=dict)
 
     @classmethod
-    def new(cls, metric: Metric, factor: float, side: int, delta: float, *, floor: bool = False) -> RateRelative:
-        """A fresh test. `delta`: the chance that the record's bound may be wrong; `floor`: next to none is enough."""
+    def new(cls, metric: Metric, factor: float, side: int, delta: float, *, fall: bool) -> RateRelative:
+        """A fresh test. `delta`: the chance that the record's bound may be wrong; `fall`: for a rollback."""
         ratio = 1.0 if metric.kind is Kind.LATENCY else factor
-        negligible = OneArm(NEGLIGIBLE, -1) if floor and metric.kind is not Kind.LATENCY else None
-        return cls(metric, factor, side, delta, CountsTest(ratio, side), negligible)
+        floored = side < 0 and not fall and metric.kind is not Kind.LATENCY
+        floor = OneArm(NEGLIGIBLE, -1) if floored else None
+        return cls(metric, factor, side, delta, CountsTest(ratio, side, renews=fall), floor)
 
     @property
     def log_e(self) -> float:
@@ -198,7 +199,7 @@ class RateRelative:
             q = self.concurrent.ratio * bound(n, s, self.delta, phi)
             if n < COMMON_AFTER or not 0 < q < 1:
                 return strand
-            strand = replace(strand, record=OneArm(q, self.side), edge=edge)
+            strand = replace(strand, record=OneArm(q, self.side, self.concurrent.renews), edge=edge)
         if strand.record is None:  # pragma: no cover  (for the type checker: set just above)
             return strand
         n_c, s_c = self.metric.counts(look.batch.candidate, strand.edge)
@@ -229,8 +230,8 @@ class RateAbsolute:
         if metric.kind is Kind.LATENCY:
             edge = edge_at_least(limit) if side > 0 else edge_at_most(limit)
             edge, q = (len(BUCKETS) - 1 if side > 0 else 0) if edge is None else edge, metric.share
-        test = OneArm(min(max(q, 1e-9), 1 - 1e-9), side)
-        return cls(metric, edge, side, test, CountsTest(1.0, side), solo=test if fall else None)
+        test = OneArm(min(max(q, 1e-9), 1 - 1e-9), side, renews=fall)
+        return cls(metric, edge, side, test, CountsTest(1.0, side, renews=fall), solo=test if fall else None)
 
     @property
     def log_e(self) -> float:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from tidegate.analysis.restarts import LOG_FIRST, log_weight, unspent
+
 Floats = NDArray[np.float64]
 
 BETS = 16
@@ -106,10 +108,15 @@ def _line(limit_name: str, limit: float) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class ScoresTest:
-    """Evidence against a claim about means: `E = (1/K) sum_k prod_i (1 + l_k v_i)`, l_k geometric up to 0.95/depth."""
+    """Evidence against a claim about means: `E = (1/K) sum_k prod_i (1 + l_k v_i)`, l_k geometric up to 0.95/depth.
+
+    `n`: pairs (for an absolute claim, scores) so far. `renews`: later starts are mixed in (restarts.py).
+    """
 
     claim: Line
+    renews: bool = False
     logs: tuple[float, ...] = (0.0,) * BETS
+    n: int = 0
 
     def absorb(self, stable: Floats, candidate: Floats) -> ScoresTest:
         """With one batch of valid scores more. A relative claim leaves out a batch in which one arm had none."""
@@ -123,19 +130,24 @@ class ScoresTest:
             stable = np.zeros(len(candidate))
         values = self.claim.value(stable, candidate)
         bets = _BETS / self.claim.depth
-        logs: Floats = np.asarray(self.logs) + np.log1p(bets[:, None] * values[None, :]).sum(axis=1)
-        return replace(self, logs=tuple(logs.tolist()))
+        logs: Floats = np.asarray(self.logs)
+        if self.renews:
+            logs = np.logaddexp(logs + (0.0 if self.n else LOG_FIRST), log_weight(self.n, len(values)))
+        logs = logs + np.log1p(bets[:, None] * values[None, :]).sum(axis=1)
+        return replace(self, logs=tuple(logs.tolist()), n=self.n + len(values))
 
     @property
     def log_e(self) -> float:
-        """log E, the mean over the 16 bets."""
-        return float(logsumexp(np.asarray(self.logs))) - math.log(BETS)
+        """log E, the mean over the 16 bets (and over the starts)."""
+        mean = float(logsumexp(np.asarray(self.logs))) - math.log(BETS)
+        return float(np.logaddexp(mean, math.log(unspent(self.n)))) if self.renews and self.n else mean
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON-safe values."""
-        return {"claim": [self.claim.slope, self.claim.offset, self.claim.sign], "logs": list(self.logs)}
+        claim = [self.claim.slope, self.claim.offset, self.claim.sign]
+        return {"claim": claim, "renews": self.renews, "logs": list(self.logs), "n": self.n}
 
     @classmethod
     def from_doc(cls, doc: dict[str, Any]) -> ScoresTest:
-        """The test that `to_doc` wrote."""
-        return cls(Line(*doc["claim"]), tuple(doc["logs"]))
+        """The test that `to_doc` wrote, also before there were later starts."""
+        return cls(Line(*doc["claim"]), doc.get("renews", False), tuple(doc["logs"]), doc.get("n", 0))
