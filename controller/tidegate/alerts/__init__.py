@@ -1,1 +1,1 @@
-"""Tells people: one alert a change, by Apprise, to addresses that are references to secrets."""
+"""Who is told what of a rollout, and when: words, a desk that keeps storms away, and delivery by Apprise."""

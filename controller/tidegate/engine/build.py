@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tidegate.alerts.send import send
 from tidegate.artifacts.store import Store
+from tidegate.engine.alerting import Alerting, Post
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
@@ -36,6 +38,7 @@ from tidegate.rollout.serial import from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
+from tidegate.sources.access import secret
 from tidegate.spec.controller import RolloutSettings
 
 POOL = 16
@@ -54,7 +57,8 @@ class Ends:
 
     `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
     how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
-    `path`: folders that evaluators find their programs in first.
+    `path`: folders that evaluators find their programs in first. `post`: delivers alerts, to `notify` where a policy names
+    nobody; None: nobody is told anything.
     """
 
     journal: Journal
@@ -74,6 +78,8 @@ class Ends:
     rng: random.Random
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     path: tuple[str, ...] = ()
+    post: Post | None = None
+    notify: tuple[str, ...] = ()
 
 
 def assemble(ends: Ends) -> Controller:
@@ -101,6 +107,7 @@ def assemble(ends: Ends) -> Controller:
         hints=ends.hints,
         routes=Routes(states),
         retention=Retention(catalog, ends.store),
+        alerting=Alerting(ends.journal, ends.workers, ends.post, ends.notify, mirror.environment, now),
         poll=ends.poll,
         rollouts=ends.rollouts,
         now=now,
@@ -164,6 +171,8 @@ class Parts:
                 poll=declared.poll,
                 rollouts=declared.rollouts,
                 path=settings.runtime.path,
+                post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
+                notify=declared.notify,
                 now=now,
                 clock=steady,
                 sleep=time.sleep,

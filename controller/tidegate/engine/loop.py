@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 
+from tidegate.engine.alerting import Alerting
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Need
@@ -67,6 +68,7 @@ class Controller:
         hints: Hints,
         routes: Routes,
         retention: Retention,
+        alerting: Alerting,
         poll: float,
         rollouts: RolloutSettings,
         now: Callable[[], float],
@@ -85,6 +87,7 @@ class Controller:
         self.hints = hints
         self.routes = routes
         self._retention = retention
+        self.alerting = alerting
         self.snapshot = Snapshot()
         self.problems: dict[str, TidegateError] = {}
         self.readiness: Mapping[str, Readiness] = {}
@@ -135,6 +138,7 @@ class Controller:
             self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
             if self.snapshot.commit is not None and self._retention.due(self._clock()):
                 self._retention.submit(self.routes.states, self.routes.wishes(self.snapshot), self.workers)
+            self._alert()
         if more:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
@@ -178,6 +182,19 @@ class Controller:
         self._known = not self.fleet.undecided() or self._clock() - self._looks_since > LONGEST_WAIT
         return self._known
 
+    def _alert(self) -> None:
+        """Tell people what there is to tell, once git says whom."""
+        if self.snapshot.commit is None:
+            return
+        try:
+            self.alerting.look(self.routes.states, self.routes.wishes(self.snapshot), self.events)
+        except LeaseLost:
+            raise
+        except TidegateError as error:
+            self._note("alerts", error)
+        else:
+            self._note("alerts", None)
+
     def _in_motion(self) -> bool:
         return not self.steering.settled or any(
             state.candidate or state.duties or state.degraded for state in self.routes.states.values()
@@ -195,6 +212,9 @@ class Controller:
         if self._retention.took(done):
             return
         if self.validation.took(done):
+            return
+        if self.alerting.took(done):
+            self._note(f"alerts to {done.key[1]}", done.error)  # type: ignore[index]  # its keys are pairs
             return
         outcomes = self.duties.took(done)
         if outcomes is not None:

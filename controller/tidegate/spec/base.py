@@ -41,3 +41,11 @@ class Secret(Part):
 
     env: Text | None = None
     file: Text | None = None
+
+
+def reference(text: str) -> Secret | None:
+    """The secret that a text refers to, `env:NAME` or `file:PATH`; None for anything else."""
+    kind, _, name = text.partition(":")
+    if not name.strip() or name != name.strip() or name.startswith("//"):
+        return None
+    return Secret(env=name) if kind == "env" else Secret(file=name) if kind == "file" else None

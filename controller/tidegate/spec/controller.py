@@ -131,3 +131,4 @@ class Controller(Document):
     record: RecordSettings = RecordSettings()
     sources: SourceSettings = SourceSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    notify: tuple[Text, ...] = ()

@@ -1,8 +1,7 @@
-"""The controller reads its repository, and sends its messages, over a protected connection.
+"""The controller reads its repository over a protected connection.
 
 What stands in the repository is what runs: whoever is on the way of a plain `http://` or `git://` can have anything
-deployed. A webhook over plain http tells everybody on the way what goes wrong, and its address is a secret. To mend,
-write `https://` or `ssh://`.
+deployed. To mend, write `https://` or `ssh://`.
 """
 
 from __future__ import annotations
@@ -16,17 +15,12 @@ from tidegate.rules.rule import Example, Rule
 
 
 def check(context: Context) -> Iterator[Finding]:
-    """Judge the repository in tidegate.yaml, and where policies send their messages."""
+    """Judge the repository in tidegate.yaml."""
     controller = context.declared.controller
     if controller is not None and is_plain(controller.value.repository):
         message = "whoever is on the way of this connection can have anything deployed"
         address = controller.value.repository.partition("://")[2]
         yield RULE.finding(controller, ("repository",), message, f"write https://{address}, or an ssh address")
-    for policy in context.policies():
-        for index, address in enumerate(policy.value.notify):
-            if is_plain(address):
-                message = "messages go over plain http: everybody on the way can read and forge them"
-                yield RULE.finding(policy, ("notify", index), message, f"write https{address[4:]}")
 
 
 RULE = Rule(
