@@ -25,7 +25,7 @@ from tidegate.engine.loop import Controller
 from tidegate.engine.workers import Workers
 from tidegate.gateway.model import Route, Table
 from tidegate.gateway.record import Cursor
-from tidegate.gateway.supervisor import Applied
+from tidegate.gateway.supervisor import Applied, Ended
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.journal.journal import Journal, Transaction
 from tidegate.journal.lease import LeaseHeld, LeaseLost, Patience
@@ -195,6 +195,9 @@ class SimGateway:
                 world.say("the gateway starts")
 
         self._world.effect("gateway.start", act, _later)
+
+    def ended(self) -> Ended:
+        raise RetryLater("nobody counts here", where="gateway")
 
     def set_weights(self, routes: Iterable[Route]) -> float:
         found = list(routes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,16 +133,21 @@ def _parse(line: bytes, number: int) -> Link:
         kind, known = fields.pop("kind"), fields.pop("tidegate")
         if known != 1 or not line.endswith(b"\n"):
             raise ValueError("not a link of this format")
-        link: Link
-        if kind == "segment":
-            link = Segment(**{**fields, "source": Source(**fields["source"])})
-        else:
-            link = Removal(**{**fields, "segments": tuple(fields["segments"])})
+        link = _removal_of(fields) if kind == "removal" else segment_of(fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenLink(number, f"it cannot be read: {error}") from error
     if link.link != number:
         raise BrokenLink(number, f"link {link.link} stands in the place of link {number}")
     return link
+
+
+def segment_of(fields: Mapping[str, Any]) -> Segment:
+    """A segment of what `asdict` made of it. Raises TypeError, KeyError."""
+    return Segment(**{**fields, "source": Source(**fields["source"])})
+
+
+def _removal_of(fields: Mapping[str, Any]) -> Removal:
+    return Removal(**{**fields, "segments": tuple(fields["segments"])})
 
 
 def load(folder: Path) -> Chain:

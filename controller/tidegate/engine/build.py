@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 
 from tidegate.alerts.send import send
 from tidegate.artifacts.store import Store
+from tidegate.audit.archive import Archive
 from tidegate.engine.alerting import Alerting, Post
+from tidegate.engine.archiving import FOLDER, Archiving
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Probe
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.loop import Controller
+from tidegate.engine.losses import GATEWAY, SHOWN, Losses
 from tidegate.engine.needs import Needs
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
@@ -39,7 +42,7 @@ from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
 from tidegate.sources.access import secret
-from tidegate.spec.controller import RolloutSettings
+from tidegate.spec.controller import RecordSettings, RolloutSettings
 
 POOL = 16
 PROBES = 8
@@ -58,7 +61,7 @@ class Ends:
     `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
     how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
     `path`: folders that evaluators find their programs in first. `post`: delivers alerts, to `notify` where a policy names
-    nobody; None: nobody is told anything.
+    nobody; None: nobody is told anything. `archive`: where closed files of the record go; None: they stay where they are.
     """
 
     journal: Journal
@@ -80,6 +83,8 @@ class Ends:
     path: tuple[str, ...] = ()
     post: Post | None = None
     notify: tuple[str, ...] = ()
+    record: RecordSettings = field(default_factory=RecordSettings)
+    archive: Archive | None = None
 
 
 def assemble(ends: Ends) -> Controller:
@@ -94,19 +99,26 @@ def assemble(ends: Ends) -> Controller:
         evidence.resume(state)
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
     staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now)
+    steering = Steering(ends.gateway, catalog, ends.record.rotate)
+    journal = ends.journal
+    losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), ends.flush, now, ends.clock)
     return Controller(
         journal=ends.journal,
         source=source,
         needs=Needs(catalog, ends.store, mirror.blob),
         fleet=fleet,
         evidence=evidence,
-        steering=Steering(ends.gateway, catalog),
+        steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
         validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),
         workers=ends.workers,
         hints=ends.hints,
         routes=Routes(states),
         retention=Retention(catalog, ends.store),
+        losses=losses,
+        archiving=None
+        if ends.archive is None
+        else Archiving(ends.archive, ends.reader, ends.record, mirror, journal, now, ends.sleep, ends.rng),
         alerting=Alerting(ends.journal, ends.workers, ends.post, ends.notify, mirror.environment, now),
         poll=ends.poll,
         rollouts=ends.rollouts,
@@ -171,6 +183,8 @@ class Parts:
                 poll=declared.poll,
                 rollouts=declared.rollouts,
                 path=settings.runtime.path,
+                record=declared.record,
+                archive=Archive(settings.state / FOLDER),
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,
                 now=now,
@@ -183,6 +197,8 @@ class Parts:
     def close(self) -> None:
         """End what belongs to this process; containers and the gateway go on serving."""
         self.controller.validation.close()
+        if self.controller.archiving is not None:
+            self.controller.archiving.close()
         self.workers.close()
         self.runtime.close()
         self.journal.close()

@@ -43,6 +43,7 @@ class Evidence:
         self._declared: dict[str, Shares] = {}
         self._meters: dict[str, dict[str, Meter]] = {}
         self.strays = 0
+        self.lines = 0
         self.read_to: float | None = None
         self._known_to = float("-inf")
 
@@ -52,6 +53,7 @@ class Evidence:
             records, self._cursor = self._reader.read(self._cursor, LINES_A_PASS)
         except OSError as error:
             raise RetryLater(f"the prediction record cannot be read: {error}", where=str(self._reader.path)) from error
+        self.lines += sum(record.get("role") != "shadow" for record in records)
         now = self._now()
         if records and isinstance(records[-1].get("time"), str):
             self.read_to = datetime.fromisoformat(records[-1]["time"]).timestamp()
@@ -73,6 +75,11 @@ class Evidence:
         more = len(records) == LINES_A_PASS
         self._known_to = self.read_to if more and self.read_to is not None else now
         return more
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far the record was read. `lines`: how many answers to users stood there, since this controller began."""
+        return self._cursor
 
     def resume(self, state: RouteState) -> None:
         """Go on with the batches of a trial where the journal left them: before the first read, or lines would be missed."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tidegate.analysis.model import Batch
+from tidegate.engine.losses import Losses
 from tidegate.engine.summary import verdict_doc
 from tidegate.journal.journal import Journal
 from tidegate.rollout.serial import to_doc
@@ -63,13 +64,19 @@ class Journaling:
         return forward
 
     def save(
-        self, states: Mapping[str, RouteState], cursor: Callable[[], Mapping[str, Any]], now: float, *, absorbed: bool
+        self,
+        states: Mapping[str, RouteState],
+        cursor: Callable[[], Mapping[str, Any]],
+        now: float,
+        *,
+        absorbed: bool,
+        losses: Losses,
     ) -> int:
         """Write down what changed; returns how many events went with it. `absorbed`: evidence was taken in.
 
         Raises what the journal raises; then nothing is written, and all of it is still to be saved.
         """
-        if not (absorbed or self._events or self._changed or self._dropped or now >= self._next):
+        if not (absorbed or self._events or self._changed or self._dropped or losses.pending or now >= self._next):
             return 0
         with self._journal.transaction() as transaction:
             for route in self._changed & set(states):
@@ -80,6 +87,8 @@ class Journaling:
             for route, doc in self._verdicts:
                 transaction.add_verdict(route, doc)
             transaction.put_cursor("record", cursor())
+            losses.put(transaction)
+        losses.saved()
         told = len(self._events)
         self._changed.clear()
         self._events.clear()

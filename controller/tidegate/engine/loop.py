@@ -11,11 +11,14 @@ import random
 from collections.abc import Callable, Mapping
 
 from tidegate.engine.alerting import Alerting
+from tidegate.engine.archiving import KEY as ARCHIVE
+from tidegate.engine.archiving import Archiving
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Need
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.journaling import Journaling
+from tidegate.engine.losses import Losses
 from tidegate.engine.needs import Needs
 from tidegate.engine.resting import Resting
 from tidegate.engine.retention import Retention
@@ -43,7 +46,7 @@ FIRST_RETRY = 0.25
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
-ROTATE_EVERY = 100  # passes
+ROTATE_EVERY = 10  # passes
 FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
 SET_BACK = 2.0
@@ -68,6 +71,8 @@ class Controller:
         hints: Hints,
         routes: Routes,
         retention: Retention,
+        losses: Losses,
+        archiving: Archiving | None,
         alerting: Alerting,
         poll: float,
         rollouts: RolloutSettings,
@@ -87,6 +92,8 @@ class Controller:
         self.hints = hints
         self.routes = routes
         self._retention = retention
+        self.losses = losses
+        self.archiving = archiving
         self.alerting = alerting
         self.snapshot = Snapshot()
         self.problems: dict[str, TidegateError] = {}
@@ -138,6 +145,8 @@ class Controller:
             self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
             if self.snapshot.commit is not None and self._retention.due(self._clock()):
                 self._retention.submit(self.routes.states, self.routes.wishes(self.snapshot), self.workers)
+            if self.archiving is not None and self.archiving.due(self._clock()):
+                self.archiving.submit(self.workers)
             self._alert()
         if more:
             return 0.0
@@ -210,6 +219,9 @@ class Controller:
                     self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
             return
         if self._retention.took(done):
+            return
+        if self.archiving is not None and done.key == ARCHIVE:
+            self._note("record", self.archiving.took(done))
             return
         if self.validation.took(done):
             return
@@ -308,9 +320,11 @@ class Controller:
         """Whether the record could be read, and whether there is more of it at once."""
         try:
             self.steering.check()
+            self.losses.ask()
             more = self.evidence.read()
+            self.losses.compare(caught_up=not more)
             if self.ticks % ROTATE_EVERY == 0:
-                self.steering.keep_record_short()
+                self.steering.keep_record_short(self._now())
         except TidegateError as error:
             self._note("gateway", error)
             return False, False
@@ -402,7 +416,7 @@ class Controller:
         try:
             self.validation.settle()
             self.events += self._journaling.save(
-                self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed
+                self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed, losses=self.losses
             )
         except LeaseLost:
             raise

@@ -13,23 +13,24 @@ from collections.abc import Iterator, Mapping
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.table import Endpoints, build_route, build_table
 from tidegate.gateway.model import Route, Table
-from tidegate.gateway.supervisor import Gateway
+from tidegate.gateway.record import grown
+from tidegate.gateway.supervisor import Ended, Gateway
 from tidegate.rollout.traffic import Traffic
+from tidegate.spec.controller import RotateSettings
 from tidegate.spec.errors import RetryLater, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
 APPLY_EVERY = 50
 """Passes after which an unchanged table is looked at again."""
-RECORD_BYTES = 256 * 1024 * 1024
-"""A record file's size at which the next one begins: about 700,000 lines."""
 
 
 class Steering:
     """What the gateway was told last, and what it has yet to be told. Called by the loop alone."""
 
-    def __init__(self, gateway: Gateway, catalog: Catalog) -> None:
+    def __init__(self, gateway: Gateway, catalog: Catalog, rotate: RotateSettings | None = None) -> None:
         self._gateway = gateway
+        self._rotate = rotate or RotateSettings()
         self._catalog = catalog
         self._steered: dict[str, Traffic] = {}
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
@@ -58,12 +59,23 @@ class Steering:
             self._settled = False
             self.start()
 
-    def keep_record_short(self) -> None:
-        """Begin a new record file when the present one has grown large; the reader finds its way by itself."""
+    def keep_record_short(self, now: float) -> None:
+        """Begin a new record file when the present one is large or old; the reader finds its way by itself."""
         record = self._gateway.record
         with _disk():
-            if record.exists() and record.stat().st_size > RECORD_BYTES:
+            if record.exists() and grown(record, self._rotate.size, self._rotate.after, now):
                 self._gateway.rotate_record()
+
+    def ended(self) -> Ended | None:
+        """Envoy's own count of what it answered; None when it cannot be asked just now."""
+        try:
+            return self._gateway.ended()
+        except RetryLater:
+            return None
+
+    def told_to_end(self, pid: int) -> bool:
+        """Whether an Envoy that is gone was asked to end, and so has written all of its lines."""
+        return self._gateway.told_to_end(pid)
 
     def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model]) -> None:
         """Make changed weights live by the fast way. An arm that is not live yet is left to `table`, and holds up nobody.

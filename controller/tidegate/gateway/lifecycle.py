@@ -205,6 +205,15 @@ class Lifecycle:
                 return " ".join([lines[at].rpartition("] ")[2], *lines[at + 1 : at + 4]]).strip()
         return ""
 
+    def told_to_end(self, pid: int) -> bool:
+        """See `Gateway.told_to_end`."""
+        try:
+            with self.folder.log.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+                return any(f"[{pid}][".encode() in line and b"caught ENVOY_SIG" in line for line in file)
+        except FileNotFoundError:
+            return False
+
     def stop(self, grace: float) -> None:
         """See `Gateway.stop`."""
         if self.running() is None:

@@ -113,8 +113,14 @@ def listener_of(port: int) -> tuple[int, str] | None:
     return None
 
 
-def _holds(process: Path, sockets: set[str]) -> bool:
+def has_open(path: Path) -> bool:
+    """Whether any process of this user has this file open."""
+    wanted = {str(path.resolve())}
+    return any(_holds(process, wanted) for process in Path("/proc").iterdir() if process.name.isdigit())
+
+
+def _holds(process: Path, names: set[str]) -> bool:
     try:
-        return any(str(file.readlink()) in sockets for file in process.joinpath("fd").iterdir())
+        return any(str(file.readlink()) in names for file in process.joinpath("fd").iterdir())
     except OSError:  # ended in between, or not ours to look at
         return False

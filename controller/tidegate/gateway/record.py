@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -142,6 +143,25 @@ def _head(file: BinaryIO, read: int) -> str:
     if read == 0:
         return ""
     return blake2b(os.pread(file.fileno(), min(read, _HEAD), 0), digest_size=8).hexdigest()
+
+
+def grown(path: Path, size: int, after: float, now: float) -> bool:
+    """Whether this file of the record is to be closed: past `size` bytes, `after` seconds, or of another day (UTC).
+
+    Its age is that of its first request; one without a line stays as it is. `now`: epoch seconds.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > size:
+                return True
+            first, _ = parse(file.readline())
+    except FileNotFoundError:
+        return False
+    try:
+        began = datetime.fromisoformat(str(first and first.get("time")))
+    except ValueError:
+        return False
+    return now - began.timestamp() > after or began.date() < datetime.fromtimestamp(now, UTC).date()
 
 
 def parse(raw: bytes) -> tuple[dict[str, Any] | None, bool]:

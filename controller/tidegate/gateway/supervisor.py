@@ -19,6 +19,7 @@ from tidegate.spec.errors import InternalError, RetryLater
 
 _CLUSTERS = "cluster_manager.cds"
 _ROUTES = "http.tidegate.rds.tidegate"
+_ENDED = "^http[.]tidegate[.]downstream_rq_(total|active)$"
 _LIVE = rf"^({_CLUSTERS.replace('.', '[.]')}|{_ROUTES.replace('.', '[.]')})[.](version_text|update_rejected|update_failure)$"
 
 
@@ -32,6 +33,19 @@ class Applied:
     done: bool
     waiting: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many requests an Envoy has ended since its start: as many lines it owes the record. `pid` and `started` name it.
+
+    `epoch` above 0: it relieved another one, which has written all of its lines.
+    """
+
+    pid: int
+    started: int
+    epoch: int
+    requests: int
 
 
 @dataclass(slots=True)
@@ -228,6 +242,21 @@ class Gateway:
             upstream = name.removeprefix("cluster.").removesuffix(".upstream_rq_active").rpartition("~")[0]
             found[upstream] = found.get(upstream, 0) + int(value)
         return found
+
+    def ended(self) -> Ended:
+        """Envoy's own count of what it answered. Raises RetryLater when it does not run, or does not say."""
+        running = self._lifecycle.running()
+        if running is None:
+            raise RetryLater("Envoy does not run", where="gateway", fix="start it with `start()`", delay=0.1)
+        stats = self._admin.stats(_ENDED)
+        requests = int(stats.get("http.tidegate.downstream_rq_total", 0)) - int(
+            stats.get("http.tidegate.downstream_rq_active", 0)
+        )
+        return Ended(running.pid, running.started, running.epoch, requests)
+
+    def told_to_end(self, pid: int) -> bool:
+        """Whether the log says that this Envoy was asked to end: then it has written all of its lines."""
+        return self._lifecycle.told_to_end(pid)
 
     def rotate_record(self) -> Path | None:
         """Begin a new record file; the old one keeps its lines under the returned name. Nothing is lost to a reader."""
