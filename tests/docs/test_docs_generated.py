@@ -77,6 +77,7 @@ def test_the_status_page_names_every_field_of_a_status() -> None:
         gateway_alive=True,
         acting=None,
         counts={},
+        feedback={},
     )
     assert table_fields(STATUS, "status") >= set(doc) >= set(base_doc(running=False, at=0.0))
 

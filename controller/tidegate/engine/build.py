@@ -16,6 +16,7 @@ from tidegate.audit.archive import Archive
 from tidegate.engine.alerting import Alerting, Post
 from tidegate.engine.archiving import FOLDER, Archiving
 from tidegate.engine.catalog import Catalog
+from tidegate.engine.desk import Desk
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Probe
@@ -27,10 +28,11 @@ from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
 from tidegate.engine.source import Source
+from tidegate.engine.sources import Sources
 from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
-from tidegate.engine.workers import Workers, light_pool, thread_pools
+from tidegate.engine.workers import Workers, asking_pool, light_pool, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -41,11 +43,12 @@ from tidegate.rollout.serial import from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
-from tidegate.sources.access import secret
+from tidegate.sources.access import Access, secret
 from tidegate.spec.controller import RecordSettings, RolloutSettings
 
 POOL = 16
 PROBES = 8
+ASKS = 8
 
 
 def steady() -> float:
@@ -85,6 +88,8 @@ class Ends:
     notify: tuple[str, ...] = ()
     record: RecordSettings = field(default_factory=RecordSettings)
     archive: Archive | None = None
+    access: Access = field(default_factory=Access)
+    desk: Desk | None = None
 
 
 def assemble(ends: Ends) -> Controller:
@@ -94,7 +99,8 @@ def assemble(ends: Ends) -> Controller:
     source = Source(mirror, record, mirror.environment)
     catalog = Catalog(mirror.blob)
     states = {route: from_doc(doc) for route, doc in ends.journal.states().items()}
-    evidence = Evidence(ends.reader, ends.journal.cursor("record"), ends.flush, now)
+    known = ends.journal.cursor("record")
+    evidence = Evidence(ends.reader, known, ends.flush, now)
     for state in states.values():
         evidence.resume(state)
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
@@ -108,6 +114,7 @@ def assemble(ends: Ends) -> Controller:
         needs=Needs(catalog, ends.store, mirror.blob),
         fleet=fleet,
         evidence=evidence,
+        sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources")),
         steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
         validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),
@@ -157,6 +164,7 @@ class Parts:
             rng,
             lambda: self.hints.give(Hint.WORK),
             light=light_pool(PROBES),
+            asks=asking_pool(ASKS),
             allowed=lambda: self.journal.ours,
         )
         self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
@@ -187,6 +195,8 @@ class Parts:
                 archive=Archive(settings.state / FOLDER),
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,
+                access=Access(declared.sources, settings.root),
+                desk=Desk(settings.state, declared.feedback, RecordReader(self.gateway.record), now),
                 now=now,
                 clock=steady,
                 sleep=time.sleep,
@@ -200,5 +210,6 @@ class Parts:
         if self.controller.archiving is not None:
             self.controller.archiving.close()
         self.workers.close()
+        self.controller.sources.close()
         self.runtime.close()
         self.journal.close()

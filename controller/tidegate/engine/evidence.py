@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tidegate.analysis.batches import Batcher, by_release, is_error
 from tidegate.analysis.model import Batch
+from tidegate.engine.arrivals import Arrivals
 from tidegate.engine.meter import Meter
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.rollout.state import RouteState
@@ -39,6 +40,7 @@ class Evidence:
         self._cursor = Cursor.from_json(cursor["log"]) if cursor else reader.end()
         self._saved: Mapping[str, Any] = cursor.get("batchers", {}) if cursor else {}
         self._batchers: dict[str, Batcher] = {}
+        self._arrivals: dict[str, Arrivals] = {}
         self._trials: dict[str, str] = {}
         self._declared: dict[str, Shares] = {}
         self._meters: dict[str, dict[str, Meter]] = {}
@@ -83,22 +85,28 @@ class Evidence:
 
     def resume(self, state: RouteState) -> None:
         """Go on with the batches of a trial where the journal left them: before the first read, or lines would be missed."""
-        trial = _trial(state)
+        trial = trial_of(state)
         saved = self._saved.get(state.route)
         if trial is None or not saved or saved["trial"] != trial.name:
             return
         self._batchers[state.route] = Batcher.from_doc(saved["doc"], by_release(trial.stable, trial.candidate))
         self._trials[state.route] = trial.name
         self._declared[state.route] = dict(saved["doc"]["eras"][-1][1])
+        since = saved["doc"]["warm_up_until"]
+        arrivals = saved.get("arrivals")  # of a journal that an earlier Tidegate wrote, none
+        self._arrivals[state.route] = (
+            Arrivals.from_doc(arrivals) if arrivals is not None else Arrivals(since, trial.policy.batch)
+        )
 
     def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
         """Have a batcher for this route's trial while its candidate gets traffic, or while its stable release is watched.
 
         `random` False: the split goes by user, so the arms' counts need not follow the declared weights.
         """
-        trial = _trial(state)
+        trial = trial_of(state)
         if trial is None:
             self._batchers.pop(state.route, None)
+            self._arrivals.pop(state.route, None)
             self._trials.pop(state.route, None)
             self._declared.pop(state.route, None)
             return
@@ -115,6 +123,7 @@ class Evidence:
             grace=2 * self._flush + 0.2,
         )
         self._batchers[state.route] = batcher
+        self._arrivals[state.route] = Arrivals(batcher.warm_up_until, trial.policy.batch)
         self._trials[state.route] = trial.name
         self._declared[state.route] = declared
 
@@ -130,6 +139,7 @@ class Evidence:
         if declared != self._declared[state.route]:
             self._declared[state.route] = declared
             batcher.cut(self._now(), share=declared[None], shares=_of_segments(declared))
+            self._arrivals[state.route].cut(self._now())
 
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds): the windows move along, and so do the requests to come."""
@@ -140,11 +150,21 @@ class Evidence:
             doc["eras"] = [[origin + by, shares] for origin, shares in doc["eras"]]
             doc["windows"] = [[start + by, end + by, *rest] for start, end, *rest in doc["windows"]]
             self._batchers[route] = Batcher.from_doc(doc, batcher.arm_of)
+            self._arrivals[route].shift(by)
 
     def closed(self, route: str) -> tuple[Batch, ...]:
-        """The windows of this route that are over."""
+        """The windows of this route that are over, and what other sources brought meanwhile."""
         batcher = self._batchers.get(route)
-        return tuple(batcher.close(self._read_until())) if batcher else ()
+        if batcher is None:
+            return ()
+        windows = batcher.close(self._read_until())
+        others = self._arrivals[route].take(self._now(), batcher.closed_until, batcher.next_id)
+        batcher.next_id += len(others)
+        return (*windows, *others)
+
+    def arrivals(self, route: str) -> Arrivals | None:
+        """Where to put what other sources say of this route's trial; None while nobody is judged."""
+        return self._arrivals.get(route)
 
     def open(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that still run."""
@@ -160,7 +180,11 @@ class Evidence:
         return {
             "log": self._cursor.to_json(),
             "batchers": {
-                route: {"trial": self._trials[route], "doc": batcher.to_doc()}
+                route: {
+                    "trial": self._trials[route],
+                    "doc": batcher.to_doc(),
+                    "arrivals": self._arrivals[route].to_doc(),
+                }
                 for route, batcher in self._batchers.items()
             },
         }
@@ -187,7 +211,7 @@ class Evidence:
         }
 
 
-class _Trial(NamedTuple):
+class Trial(NamedTuple):
     """Whose answers are told apart: short ids of the stable release (None: nobody beside the other), and of the judged."""
 
     name: str
@@ -196,14 +220,14 @@ class _Trial(NamedTuple):
     policy: PolicyFields
 
 
-def _trial(state: RouteState) -> _Trial | None:
+def trial_of(state: RouteState) -> Trial | None:
     """The candidate's trial once it has begun, else the stable release's watch; None when nobody is judged."""
     candidate, stable, watch = state.candidate, state.stable, state.watch
     if stable is not None and candidate is not None and candidate.step >= 0:
         name = f"{candidate.release.digest}:{candidate.started_at}"
-        return _Trial(name, stable.id, candidate.release.id, candidate.policy)
+        return Trial(name, stable.id, candidate.release.id, candidate.policy)
     if watch is not None:
-        return _Trial(f"watch:{watch.release.digest}:{watch.since}", None, watch.release.id, watch.policy)
+        return Trial(f"watch:{watch.release.digest}:{watch.since}", None, watch.release.id, watch.policy)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tidegate.engine.alerting import Alerting
 from tidegate.engine.archiving import KEY as ARCHIVE
@@ -24,6 +25,7 @@ from tidegate.engine.resting import Resting
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot, Source
+from tidegate.engine.sources import Sources
 from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Done, Workers
@@ -64,6 +66,7 @@ class Controller:
         needs: Needs,
         fleet: Fleet,
         evidence: Evidence,
+        sources: Sources,
         steering: Steering,
         duties: Duties,
         validation: Validation,
@@ -85,6 +88,7 @@ class Controller:
         self.needs = needs
         self.fleet = fleet
         self.evidence = evidence
+        self.sources = sources
         self.steering = steering
         self.duties = duties
         self.validation = validation
@@ -141,6 +145,7 @@ class Controller:
         self._steer()
         self.journal.hold()
         self._reconcile(may_stop=durable and self.steering.settled)
+        self.sources.submit(self.evidence.arrivals)
         if durable:
             self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
             if self.snapshot.commit is not None and self._retention.due(self._clock()):
@@ -169,6 +174,7 @@ class Controller:
             return
         log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", -by)
         self.evidence.shift(by)
+        self.sources.shift(by)
         self.steering.shift(by)
         for route, state in self.routes.states.items():
             self.routes.states[route] = shifted(state, by)
@@ -223,7 +229,7 @@ class Controller:
         if self.archiving is not None and done.key == ARCHIVE:
             self._note("record", self.archiving.took(done))
             return
-        if self.validation.took(done):
+        if self.validation.took(done) or self.sources.took(done, self.evidence.arrivals):
             return
         if self.alerting.took(done):
             self._note(f"alerts to {done.key[1]}", done.error)  # type: ignore[index]  # its keys are pairs
@@ -308,6 +314,7 @@ class Controller:
                     log.warning("%s:%s:%s: %s", finding.path, finding.line, finding.column, finding.message)
         self.snapshot = snapshot
         self.needs.saw(snapshot)
+        self.sources.saw(snapshot.desired)
 
     def _look_at_runtime(self, hints: set[Hint]) -> None:
         now = self._clock()
@@ -371,6 +378,7 @@ class Controller:
                 queued=turns.why_not(route),
                 cool_down=self._rollouts.cool_down,
                 live_since=self._live_since(state, traffic(state, self.readiness), models, now),
+                troubles=self.sources.troubles(route),
             )
             try:
                 step = advance(state, seen, now)
@@ -387,6 +395,7 @@ class Controller:
                 log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
             self.traffic[route] = traffic(step.state, self.readiness)
             self.evidence.follow(step.state, self.traffic[route], random=_random(models, route))
+            self.sources.follow(step.state)
         for route in self.routes.end(self.snapshot):
             self._journaling.dropped(route)
             self._journaling.changed(split_route(route)[0])
@@ -407,16 +416,21 @@ class Controller:
         self.traffic.pop(route, None)
         self._resting.forget(route)
         self.evidence.forget(route)
+        self.sources.forget(route)
         self.duties.forget(route)
         for key in (f"route {route}", f"state of {route}"):
             self.problems.pop(key, None)
+
+    def _known_so_far(self) -> dict[str, Any]:
+        """How far the record and all other sources were read."""
+        return {**self.evidence.to_doc(), "sources": self.sources.to_doc()}
 
     def _save(self, absorbed: bool) -> bool:
         """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""
         try:
             self.validation.settle()
             self.events += self._journaling.save(
-                self.routes.states, self.evidence.to_doc, self._now(), absorbed=absorbed, losses=self.losses
+                self.routes.states, self._known_so_far, self._now(), absorbed=absorbed, losses=self.losses
             )
         except LeaseLost:
             raise

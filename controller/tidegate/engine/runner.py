@@ -105,10 +105,12 @@ class Runner:
                     git=controller.duties.said.get(name),
                     problem=wish if isinstance(wish, str) else str(error) if error else None,
                     validation=controller.validation.told(state),
+                    sources=controller.sources.status(name),
                 )
             )
         problems = [problem_doc(error) for error in controller.problems.values()]
         problems += [problem_doc(error) for error in controller.duties.errors.values()]
+        problems += [problem_doc(error) for error in controller.sources.problems()]
         problems += [
             {"message": f"{one.path}:{one.line}:{one.column}: {one.message}", "fix": one.fix}
             for one in snapshot.findings
@@ -147,6 +149,7 @@ class Runner:
             gateway_alive=parts.gateway.alive(),
             acting=acting_doc(parts.journal.holder),
             counts=controller.evidence.lost(),
+            feedback=controller.sources.feedback(),
         )
 
 

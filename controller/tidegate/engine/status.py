@@ -50,6 +50,7 @@ def live_doc(
     gateway_alive: bool,
     counts: Mapping[str, int],
     acting: Mapping[str, Any] | None,
+    feedback: Mapping[str, int],
 ) -> dict[str, Any]:
     """What a running controller says of itself."""
     return {
@@ -63,6 +64,7 @@ def live_doc(
         "gateway": {"address": settings["address"], "alive": gateway_alive},
         "instances": instances,
         "record": dict(counts),
+        "feedback": dict(feedback),
         "routes": routes,
         "problems": problems,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.analysis.model import Verdict
@@ -122,6 +122,7 @@ def route_doc(
     git: str | None,
     problem: str | None,
     validation: Mapping[str, Mapping[str, Any]] | None = None,
+    sources: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """One route, whole. `ready` and `why` by workload digest; `meters` and `validation` by release id."""
     releases = [release for release in (state.stable, state.candidate and state.candidate.release) if release]
@@ -152,4 +153,5 @@ def route_doc(
         "problem": problem,
         "meters": {name: dict(meter) for name, meter in meters.items()},
         "validation": {name: dict(report) for name, report in (validation or {}).items()},
+        "sources": [dict(source) for source in sources],
     }

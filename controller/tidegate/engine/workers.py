@@ -36,6 +36,11 @@ def thread_pools(size: int) -> tuple[Executor, Executor]:
     return ThreadPoolExecutor(size, "tidegate-work"), ThreadPoolExecutor(size, "tidegate-slow")
 
 
+def asking_pool(size: int) -> Executor:
+    """Threads for questions to servers of other people, which may take long to answer and wait for nobody."""
+    return ThreadPoolExecutor(size, "tidegate-asks")
+
+
 def light_pool(size: int) -> Executor:
     """Threads for jobs that are many and of little weight each."""
     return ThreadPoolExecutor(size, "tidegate-light")
@@ -44,8 +49,9 @@ def light_pool(size: int) -> Executor:
 class Workers:
     """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
 
-    `pool` runs them, `slow` those that may take minutes, and `light` (else `pool`) those that are many: no download or
-    start may keep a push waiting, and no thousand probes a commit.
+    `pool` runs them, `slow` those that may take minutes, `light` (else `pool`) those that are many, and `asks` (else
+    `pool`) those that wait for servers of other people: no download or start may keep a push waiting, no thousand probes
+    a commit, and no dead metric source either of them.
     """
 
     def __init__(
@@ -57,11 +63,13 @@ class Workers:
         wake: Callable[[], None],
         light: Executor | None = None,
         allowed: Callable[[], bool] = lambda: True,
+        asks: Executor | None = None,
     ) -> None:
         self._allowed = allowed
         self._pool = pool
         self._slow = slow
         self._light = light or pool
+        self._asks = asks or pool
         self._now = now
         self._rng = rng
         self._wake = wake
@@ -78,17 +86,19 @@ class Workers:
         *,
         slow: bool = False,
         light: bool = False,
+        asks: bool = False,
         news: Callable[[Any], bool] | None = None,
     ) -> bool:
         """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes.
 
-        `light`: it is one of many. `news`: whether its value is worth waking the loop for; without it, every value is.
+        `light`: it is one of many. `asks`: it waits for a server of other people. `news`: whether its value is worth waking
+        the loop for; without it, every value is.
         """
         with self._lock:
             if key in self._running or self._now() < self._not_before.get(key, 0.0):
                 return False
             self._running.add(key)
-        pool = self._slow if slow else self._light if light else self._pool
+        pool = self._slow if slow else self._light if light else self._asks if asks else self._pool
         future = pool.submit(job if light else lambda: self._run(job))
         future.add_done_callback(lambda ended: self._finish(key, ended, news))
         return True
@@ -123,7 +133,7 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what runs is waited for."""
-        for pool in (self._pool, self._slow, self._light):
+        for pool in (self._pool, self._slow, self._light, self._asks):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _finish(self, key: Hashable, future: Future[Any], news: Callable[[Any], bool] | None) -> None:

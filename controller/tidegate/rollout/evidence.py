@@ -11,7 +11,7 @@ from typing import Final
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
 from tidegate.analysis.model import Batch, Result
 from tidegate.rollout.finish import reject
-from tidegate.rollout.state import Candidate, Hold, Phase
+from tidegate.rollout.state import Candidate, Hold, Phase, Seen, Trouble
 from tidegate.rollout.turn import Turn
 from tidegate.rollout.watch import record_of_stable
 from tidegate.spec.policy import PolicyFields
@@ -20,6 +20,7 @@ COUNTS: Final = frozenset({None, Hold.NO_DATA, Hold.SOURCE_DOWN, Hold.TOO_FEW, H
 """The holds in which evidence still counts towards the step: what arrives is what was waited for."""
 SPENDS: Final = COUNTS | {Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING, Hold.NOT_READY}
 """The holds that use up the policy's budget: all but those in which a person is waited for."""
+_WORST: Final = (Hold.CHECKER_BROKEN, Hold.SOURCE_DOWN, Hold.NO_DATA)
 
 
 def gather(turn: Turn) -> None:
@@ -79,9 +80,20 @@ def covered(batches: Iterable[Batch], since: float) -> float:
     return total
 
 
+def blocking(seen: Seen, candidate: Candidate) -> Trouble | None:
+    """The source that keeps the step from going on, the worst of several: a broken one, one that is down, one without data.
+
+    While one does, the step's clock stands. Where the policy says `pass`, only a broken one does.
+    """
+    waived = candidate.waived or candidate.policy.no_data.action == "pass"
+    stops = [one for one in seen.troubles if one.cause is Hold.CHECKER_BROKEN or not waived]
+    return min(stops, key=lambda one: (_WORST.index(one.cause), one.since), default=None)
+
+
 def _count(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
     began, live = candidate.step_started_at, turn.seen.live_since
-    seconds = covered(fresh, max(began, live))
+    trouble = blocking(turn.seen, candidate)
+    seconds = covered([b for b in fresh if trouble is None or b.end <= trouble.since], max(began, live))
     everything = sum(b.candidate.requests for b in fresh)
     requests = sum(b.candidate.requests for b in fresh if b.start >= began and b.end > live)
     counts, spends = candidate.hold in COUNTS, candidate.hold in SPENDS

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tidegate.analysis.model import Result
+from tidegate.rollout.evidence import blocking
 from tidegate.rollout.finish import reject
 from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
 from tidegate.rollout.steps import startup_budget
@@ -17,7 +18,9 @@ from tidegate.spec.units import format_duration
 
 SILENT: Final = frozenset({Hold.NO_DATA, Hold.SOURCE_DOWN})
 BROKEN: Final = frozenset({Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING})
-PERSON: Final = frozenset({Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED, Hold.QUEUED, Hold.COOLING, Hold.VALIDATION})
+PERSON: Final = frozenset({
+    Hold.MANUAL, Hold.APPROVAL, Hold.UNSUPPORTED, Hold.QUEUED, Hold.COOLING, Hold.VALIDATION, Hold.CHECKER_BROKEN,
+})  # fmt: skip
 """The holds that wait for something outside the rollout: silence says nothing then, and no budget is used up."""
 CALM_BATCHES: Final = 3
 CALM_LEAST: Final = 5.0
@@ -46,7 +49,13 @@ def cause(turn: Turn) -> Wait | None:
     if not turn.ready(candidate.release):
         why = turn.seen.why.get(candidate.release.workload) or f"its workload is {turn.readiness(candidate.release)}"
         return Wait(Hold.NOT_READY, f"{candidate.release.label} is not ready: {why}")
-    return _silence(turn, candidate) or _broken(turn, candidate)
+    wait = _silence(turn, candidate)
+    if wait is not None or turn.state.candidate is None:
+        return wait
+    wait = _without_source(turn, turn.candidate)
+    if wait is not None or turn.state.candidate is None:
+        return wait
+    return _broken(turn, turn.candidate)
 
 
 def settle(turn: Turn, wait: Wait | None) -> None:
@@ -155,6 +164,34 @@ def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
         return None
     cause = Hold.SOURCE_DOWN if down else Hold.NO_DATA
     return Wait(cause, f"{what} for {format_duration(round(silent))}: the step's clock stands still")
+
+
+def _without_source(turn: Turn, candidate: Candidate) -> Wait | None:
+    """A source besides the record that gives nothing: hold, then what the policy says of silence.
+
+    A dead one takes nothing back unless the policy says so, and a broken checker never does: that is no bad model, and
+    no proof of a good one, so no policy goes on without it either.
+    """
+    trouble = blocking(turn.seen, candidate)
+    if trouble is None or (candidate.hold in PERSON and candidate.hold is not Hold.CHECKER_BROKEN):
+        return None
+    held = candidate.hold is trouble.cause
+    lasts = turn.now - trouble.since
+    if not held and lasts < patience(candidate):
+        return None
+    wait = Wait(trouble.cause, f"{trouble.why}; the step's clock stands still")
+    policy = candidate.policy.no_data
+    patient = not held or turn.now - candidate.hold_since < policy.duration
+    action, written = (policy.action, "action") if patient else (policy.then, "then")
+    if trouble.cause is Hold.CHECKER_BROKEN or action == "hold":
+        return wait
+    if action == "pass":
+        turn.update(waived=True)
+        return None
+    if trouble.cause is Hold.SOURCE_DOWN and written not in policy.model_fields_set:
+        return wait
+    reject(turn, f"{trouble.why}, for {format_duration(round(lasts))}, and the policy's no_data says rollback")
+    return None
 
 
 def _broken(turn: Turn, candidate: Candidate) -> Wait | None:

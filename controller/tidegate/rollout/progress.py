@@ -9,7 +9,7 @@ from typing import Final
 
 from tidegate.analysis.model import Result
 from tidegate.rollout.capacity import share_of
-from tidegate.rollout.evidence import same_test
+from tidegate.rollout.evidence import blocking, same_test
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
 from tidegate.rollout.room import enlarge, wanting
@@ -61,6 +61,8 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
         unseen = _unseen(turn, candidate) or _disagreement(turn, candidate, step)
         if unseen is not None or turn.state.candidate is None:
             return unseen
+        if blocking(turn.seen, candidate) is not None:
+            return None
     policy = _policy(turn, candidate)
     index = following(candidate, policy)
     if index is None:

@@ -47,6 +47,7 @@ class Hold(StrEnum):
     QUEUED = "queued"
     COOLING = "cooling"
     VALIDATION = "validation"
+    CHECKER_BROKEN = "checker_broken"
 
 
 class EventKind(StrEnum):
@@ -110,6 +111,19 @@ class Rejection:
     touched: str
     reason: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A source that the policy's guardrails need and that gives nothing, `since` a moment (epoch seconds).
+
+    `cause`: no_data (it answers, and has nothing), source_down (it cannot be asked) or checker_broken (what it is asked,
+    or what it answers, is wrong). `why` names it, for people.
+    """
+
+    cause: Hold
+    since: float
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +304,7 @@ class Seen:
     `queued`: why a rollout must not begin just now (others are under way), '' when it may. `cool_down`: seconds after a
     rejection in which none begins. `unproven`: by release digest, why its validation cannot be done just now.
     `live_since`: since when users have the step's weights (epoch seconds); nothing before counts towards its time.
+    `troubles`: sources besides the record that give nothing just now; those of this route's policy alone.
     """
 
     desired: Desired | None
@@ -309,6 +324,7 @@ class Seen:
     queued: str = ""
     cool_down: float = 0.0
     live_since: float = 0.0
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,8 +23,8 @@ _PORTS = {"http": 80, "https": 443}
 class Access:
     """The settings of tidegate.yaml, and the folder that its secrets' files are relative to."""
 
-    settings: SourceSettings
-    root: Path
+    settings: SourceSettings = field(default_factory=SourceSettings)
+    root: Path = field(default_factory=Path)
 
     def prometheus(self, address: str | None) -> str:
         """The address of Prometheus, without a slash at its end. Raises NeedsPerson when nobody has said where it is."""
