@@ -43,7 +43,7 @@ def run(job: Job) -> Measured:
 
 async def _measure(job: Job, examples: Sequence[Example]) -> Measured:
     answered: list[Answered | None] = [None] * len(examples)
-    failures: list[str] = []
+    failures: list[tuple[int, str]] = []
     enough = max(HOPELESS, int(job.tolerated * len(examples)))
     ahead = iter(range(len(examples)))
     timeout = aiohttp.ClientTimeout(total=job.patience)
@@ -56,7 +56,7 @@ async def _measure(job: Job, examples: Sequence[Example]) -> Measured:
                     return
                 answered[index], why = await _ask(session, job, examples[index])
                 if why:
-                    failures.append(f"example {examples[index].number}: {why}")
+                    failures.append((examples[index].number, why))
                 elif job.gentle:
                     await asyncio.sleep(answered[index].seconds or 0.0)  # type: ignore[union-attr]  # set just above
 
@@ -72,7 +72,7 @@ async def _measure(job: Job, examples: Sequence[Example]) -> Measured:
         job.sha256,
         len(done),
         len(failures),
-        tuple(failures[:TOLD]),
+        tuple(f"example {number}: {why}" for number, why in sorted(failures)[:TOLD]),
         metrics,
         slices,
         unknown,
