@@ -37,7 +37,8 @@ def send(target: str, letter: Letter, lookup: Lookup) -> None:
             "their own",
         )
     with _heard() as said:
-        taken = post.notify(title=letter.title, body=letter.body, notify_type=apprise.NotifyType(letter.urgency))
+        # The plugin itself, in this thread: Apprise's own pools would outlive the controller.
+        taken = post[0].notify(title=letter.title, body=letter.body, notify_type=apprise.NotifyType(letter.urgency))
     if not taken:
         why = f": {said[-1]}" if said else ""
         raise RetryLater(f"{target} did not take the message{why}", delay=5.0)
