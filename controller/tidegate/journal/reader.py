@@ -98,17 +98,24 @@ class Reader:
         return {"routes": routes, "problems": problems, "updated_at": updated}
 
     def events(
-        self, route: str | None = None, since: float | None = None, limit: int = 100, after: int | None = None
+        self,
+        route: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+        after: int | None = None,
+        until: float | None = None,
     ) -> list[Doc]:
         """Events, oldest first, each with its `id`. The newest `limit` of them; with `after` (an id) the next `limit`.
 
-        `since`: epoch seconds. `route`: that route only.
+        `since` and `until` (both included): epoch seconds. `route`: that route only.
         """
         query = select(EVENTS.c.id, EVENTS.c.doc)
         if route is not None:
             query = query.where(EVENTS.c.route == route)
         if since is not None:
             query = query.where(EVENTS.c.at >= since)
+        if until is not None:
+            query = query.where(EVENTS.c.at <= until)
         if after is not None:
             query = query.where(EVENTS.c.id > after).order_by(EVENTS.c.id)
         else:
