@@ -81,7 +81,7 @@ def test_a_server_older_than_its_start_up_budget_lives_on_when_the_controller_st
     eventually(lambda: again.look(wanted)[DIGEST] is Readiness.READY)
 
     assert ready(again.runtime).ref == ref
-    assert again.fleet.why() == {}
+    assert again.fleet.servers.why() == {}
 
 
 def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_afresh(crew, process_place):
@@ -91,7 +91,7 @@ def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_a
     (before,) = one.runtime.observe()
     one.later = 61.0
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.FAILED)
-    assert "not ready within its start-up budget of 1m" in one.fleet.why()[DIGEST]
+    assert "not ready within its start-up budget of 1m" in one.fleet.servers.why()[DIGEST]
     eventually(lambda: one.look(wanted) and [i for i in one.runtime.observe() if i.running and i.ref != before.ref])
 
 
@@ -113,7 +113,7 @@ def test_what_needs_a_person_to_run_at_all_has_failed(crew):
     one = crew()
     one.look(unknown={DIGEST: NeedsPerson("is served by an API provider", fix="declare a runtime")})
     assert one.fleet.readiness() == {DIGEST: Readiness.FAILED}
-    assert "API provider" in one.fleet.why()[DIGEST]
+    assert "API provider" in one.fleet.servers.why()[DIGEST]
     one.look()
     assert one.fleet.readiness() == {}
 
@@ -138,13 +138,13 @@ def test_the_drain_begins_when_the_gateway_has_been_told_and_not_before(crew, pr
     one.look(need(process_place, 1))
     one.later = 31.0
     one.look(need(process_place, 1))
-    assert not one.fleet._stopping
+    assert not one.fleet.servers._stopping
     one.later = 60.0
     one.look(need(process_place, 1))
-    assert not one.fleet._stopping
+    assert not one.fleet.servers._stopping
     one.later = 62.0
     one.look(need(process_place, 1))
-    assert one.fleet._stopping
+    assert one.fleet.servers._stopping
 
 
 def test_a_server_that_is_asked_to_end_takes_no_more_requests(crew, process_place):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tidegate.engine.catalog import Entry
-from tidegate.engine.table import body_of, build_route, build_table, upstream_name
+from tidegate.engine.table import Tables, body_of, build_route, upstream_name
+from tidegate.gateway.model import Table
 from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
@@ -89,10 +90,47 @@ def test_the_table_has_an_upstream_a_workload_and_does_not_depend_on_order() -> 
         "digits": Traffic((TrafficArm(ONE, "stable", WHOLE), TrafficArm(TWO, "standby", 0))),
         "digits/archive": Traffic((TrafficArm(WARM, "stable", WHOLE),)),
     }
-    routes = [build_route(name, split, model(), entry) for name, split in splits.items()]
     endpoints = {ONE.workload: (("127.0.0.1", 9000),)}
-    table = build_table(routes, splits, lambda workload: endpoints.get(workload, ()))
-    assert table == build_table(reversed(routes), splits, lambda workload: endpoints.get(workload, ()))
+
+    def built(*names: str) -> Table:
+        tables = Tables()
+        for name in names:
+            route = build_route(name, splits[name], model(), entry)
+            assert tables.put(route, splits[name], lambda workload: endpoints.get(workload, ())) == {"digits"}
+        return tables.table()
+
+    table = built("digits", "digits/archive")
+    assert table == built("digits/archive", "digits")
     assert [upstream.name for upstream in table.upstreams] == [upstream_name(ONE.workload), upstream_name(TWO.workload)]
     assert [upstream.endpoints for upstream in table.upstreams] == [(("127.0.0.1", 9000),), ()]
     assert [route.name for route in table.routes] == ["digits", "digits/archive"]
+
+
+def test_what_did_not_change_is_the_same_object_in_the_next_table_and_only_the_models_that_did_are_named() -> None:
+    first, second = Traffic((TrafficArm(ONE, "stable", WHOLE),)), Traffic((TrafficArm(TWO, "stable", WHOLE),))
+    endpoints = {ONE.workload: (("127.0.0.1", 9000),), TWO.workload: (("127.0.0.1", 9001),)}
+    tables = Tables()
+    for name, split in (("digits", first), ("letters", second), ("letters/archive", first)):
+        tables.put(build_route(name, split, model(), entry), split, endpoints.__getitem__)
+    before = tables.table()
+
+    same = build_route("digits", first, model(), entry)
+    assert tables.put(same, first, endpoints.__getitem__) == set()
+    assert tables.learnt([ONE.workload, TWO.workload, "nobody's"], endpoints.__getitem__) == set()
+    assert all(old is new for old, new in zip(before.routes, tables.table().routes, strict=True))
+
+    endpoints[TWO.workload] = (("127.0.0.1", 9002),)
+    assert tables.learnt([ONE.workload, TWO.workload], endpoints.__getitem__) == {"letters"}
+    after = tables.table()
+    assert [old is new for old, new in zip(before.upstreams, after.upstreams, strict=True)] == [True, False]
+    assert all(old is new for old, new in zip(before.routes, after.routes, strict=True))
+
+    endpoints[ONE.workload] = ()
+    assert tables.learnt([ONE.workload], endpoints.__getitem__) == {"digits", "letters"}, "whoever shares it is named"
+
+    moved = build_route("letters", first, model(), entry)
+    assert tables.put(moved, first, endpoints.__getitem__) == {"letters"}
+    assert [upstream.name for upstream in tables.table().upstreams] == [upstream_name(ONE.workload)]
+    assert tables.drop("digits")
+    assert not tables.drop("digits")
+    assert [route.name for route in tables.table().routes] == ["letters", "letters/archive"]

@@ -12,8 +12,12 @@ from typing import Any
 from unittest import mock
 
 from tidegate.engine import build, duties, journaling
+from tidegate.engine.demand import Demand
 from tidegate.engine.fleet import Fleet
 from tidegate.engine.loop import Controller
+from tidegate.engine.resting import Resting
+from tidegate.engine.servers import Servers
+from tidegate.engine.steering import Steering
 from tidegate.gitrepo.remote import Update
 from tidegate.rollout import finish, progress
 from tidegate.rollout.intake import intake
@@ -106,8 +110,10 @@ def no_draining() -> contextlib.AbstractContextManager[Any]:
     """Stops what is not needed while the gateway still sends requests there."""
 
     def wrong(right: Any) -> Any:
-        def reconcile(self: Fleet, needs: Any, known: set[str], drain: float, unknown: Any, may_stop: bool) -> None:
-            right(self, needs, known, 0.0, unknown, True)
+        def reconcile(
+            self: Fleet, needs: Any, known: set[str], drain: float, unknown: Any, may_stop: bool, **more: Any
+        ) -> None:
+            right(self, needs, known, 0.0, unknown, True, **more)
 
         return reconcile
 
@@ -186,6 +192,49 @@ def routes_of_the_dead_kept() -> contextlib.AbstractContextManager[Any]:
     return planted()
 
 
+def answers_unnoticed() -> contextlib.AbstractContextManager[Any]:
+    """Reckons the readiness of a workload when its servers change, and not when they answer otherwise."""
+
+    def wrong(right: Any) -> Any:
+        def answered(self: Servers, instance: Any, ok: bool, reason: str, calm: float) -> bool:
+            return self.health[instance.name].took(ok, reason, self._clock(), calm=calm)
+
+        return answered
+
+    return _patched(Servers, "answered", wrong)
+
+
+def addresses_unnoticed() -> contextlib.AbstractContextManager[Any]:
+    """Tells the gateway of other routes, and not of other addresses of the same ones."""
+
+    def wrong(right: Any) -> Any:
+        return lambda self, routes, workloads: right(self, routes, ())
+
+    return _patched(Steering, "note", wrong)
+
+
+def sleeps_through() -> contextlib.AbstractContextManager[Any]:
+    """Lets a route rest though its servers are not what they were."""
+
+    def wrong(right: Any) -> Any:
+        return lambda self, workloads, ready: None
+
+    return _patched(Resting, "learnt", wrong)
+
+
+def summed_once() -> contextlib.AbstractContextManager[Any]:
+    """Starts what a route needs, and forgets that it needs it no more."""
+
+    def wrong(right: Any) -> Any:
+        def total(self: Demand, workload: str, route: str, wanted: Any) -> None:
+            if wanted is not None:
+                right(self, workload, route, wanted)
+
+        return total
+
+    return _patched(Demand, "_sum", wrong)
+
+
 BUGS = (
     (weights_before_journal, {"durable"}),
     (candidate_without_readiness, {"unready", "durable", "short"}),
@@ -198,6 +247,10 @@ BUGS = (
     (steps_skipped, {"steps"}),
     (steps_cut_short, {"short"}),
     (rejected_tried_again, {"retried"}),
+    (answers_unnoticed, {"memo"}),
+    (addresses_unnoticed, {"memo"}),
+    (sleeps_through, {"memo"}),
+    (summed_once, {"memo"}),
     (routes_of_the_dead_kept, {"rejected", "unready", "gateway", "quiet", "drain"}),
 )
 """Each defect, and the rules by which it may be found."""

@@ -209,7 +209,7 @@ class SimGateway:
             raise RetryLater("Envoy does not run", where="gateway", delay=0.1)
         return self._world.serves(route)
 
-    def apply(self, table: Table) -> Applied:
+    def apply(self, table: Table, changed: frozenset[str] | None = None) -> Applied:
         waiting = self._world.effect("gateway.apply", lambda: self._world.apply(table), _later)
         return Applied(not waiting, waiting)
 

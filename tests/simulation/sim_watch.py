@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sim_git import BRANCH
+from sim_memo import stale
 from sim_world import T0, World
 
 from tidegate.gateway.model import Arm, Table
@@ -29,6 +30,8 @@ STALE = 6.0
 """How old the controller's knowledge of a server may be: a look each second, three probes, a pass."""
 DRAIN = 1.5
 """Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
+AUDITED = 1
+"""After every so many passes what is remembered is reckoned anew."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
 ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push"})
 Doc = Mapping[str, Any]
@@ -419,8 +422,11 @@ class Watcher:
     # -- what takes time -----------------------------------------------------------------------------------------------
 
     def passed(self, pilot: Pilot) -> None:
-        """After each pass: what is wrong must not stay so in a world that is well."""
+        """After each pass: what is wrong must not stay so in a world that is well; nothing is remembered too long."""
         world = self.world
+        if pilot.controller is not None and pilot.controller.ticks % AUDITED == 0:
+            for text in stale(pilot.controller, world.now()):
+                self.broken("memo", text)
         ill = any(world.bad(what) for what in ("runtime", "disk", "gateway", "hang", "busy", "store", "deaf"))
         if ill or not world.envoy.up or pilot.paused():
             self.stir()
@@ -550,7 +556,7 @@ class Watcher:
         if state.stable is None:
             return
         live = {world.envoy.arms[cluster].release: share for cluster, share in world.envoy.shares(route, None).items()}
-        told = {name: weight / 100 for name, weight in controller.traffic[route].weights.items()}
+        told = {name: weight / 100 for name, weight in controller.deciding.traffic[route].weights.items()}
         if {name: round(share, 6) for name, share in live.items()} != {
             name: round(share, 6) for name, share in told.items()
         }:
@@ -655,14 +661,14 @@ class Watcher:
         fleet, evidence = controller.fleet, controller.evidence
         trials = {route for route, s in controller.routes.states.items() if s.candidate is not None}
         for what, kept, allowed in (
-            ("health", set(fleet._health), {*self.world.boxes, *self._just_gone()}),
+            ("health", set(fleet.servers.health), {*self.world.boxes, *self._just_gone()}),
             (
                 "crashes",
                 set(fleet._crashes),
                 {need.name(i) for need in fleet._needs.values() for i in range(need.replicas)},
             ),
             ("batchers", set(evidence._batchers), trials),
-            ("traffic", set(controller.traffic), set(controller.routes.states)),
+            ("traffic", set(controller.deciding.traffic), set(controller.routes.states)),
             ("what git was told", set(controller.duties.errors), set(controller.routes.states)),
         ):
             if not kept <= allowed:

@@ -109,7 +109,7 @@ class Askings:
         if found.commit is None:
             raise NeedsPerson("the branch has no commit", where=self._mirror.remote.url, fix="push a first commit")
         model, feature = split_route(route)
-        declared = found.models().get(model)
+        declared = found.model(model)
         asked = found.desired.get(route)
         if asked is None and feature is not None and declared is not None and feature in declared.features:
             asked = found.desired.get(model)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from tidegate.engine.alerting import Alerting
 from tidegate.engine.archiving import KEY as ARCHIVE
 from tidegate.engine.archiving import Archiving
+from tidegate.engine.deciding import Deciding, by_chance
+from tidegate.engine.demand import Demand
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
-from tidegate.engine.fleet import Fleet, Need
+from tidegate.engine.fleet import Fleet
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.journaling import Journaling
 from tidegate.engine.losses import Losses
 from tidegate.engine.needs import Needs
-from tidegate.engine.resting import Resting
+from tidegate.engine.problems import Problems
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot, Source
@@ -31,15 +33,11 @@ from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.journal.lease import LeaseLost
-from tidegate.rollout.machine import advance, fulfilled
-from tidegate.rollout.queue import Turns
+from tidegate.rollout.machine import fulfilled
 from tidegate.rollout.shift import shifted
-from tidegate.rollout.state import Readiness, RouteState, Seen
-from tidegate.rollout.traffic import Traffic, traffic
+from tidegate.rollout.state import RouteState
 from tidegate.spec.controller import RolloutSettings
-from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
-from tidegate.spec.model import Model
-from tidegate.spec.release import split_route
+from tidegate.spec.errors import NeedsPerson, TidegateError
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +98,11 @@ class Controller:
         self.archiving = archiving
         self.alerting = alerting
         self.snapshot = Snapshot()
-        self.problems: dict[str, TidegateError] = {}
-        self.readiness: Mapping[str, Readiness] = {}
-        self.traffic: dict[str, Traffic] = {}
+        self.problems = Problems()
         self.ticks = 0
         self.events = 0
         self._remembered: Remembered | None = None
         self._poll = poll
-        self._rollouts = rollouts
         self._now = now
         self._clock = clock
         self._rng = rng
@@ -119,7 +114,22 @@ class Controller:
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
-        self._resting = Resting()
+        self._demand = Demand(needs, fleet.running)
+        self.deciding = Deciding(
+            routes=routes,
+            servers=fleet.servers,
+            source=source,
+            evidence=evidence,
+            validation=validation,
+            journaling=self._journaling,
+            sources=sources,
+            steering=steering,
+            demand=self._demand,
+            duties=duties,
+            problems=self.problems,
+            rollouts=rollouts,
+            now=now,
+        )
 
     # -- one pass --------------------------------------------------------------------------------------------------
 
@@ -139,15 +149,16 @@ class Controller:
         if not self._taken_over():
             return FIRST_TICK
         source_up, more = self._read_record()
-        batches = self._decide(source_up, caught_up=not more)
-        durable = self._save(batches)
+        remembered = self._remembered or Remembered()
+        absorbed = self.deciding.decide(self.snapshot, remembered, source_up, not more, self._awake_since)
+        durable = self._save(absorbed)
         self.journal.hold()
         self._steer()
         self.journal.hold()
         self._reconcile(may_stop=durable and self.steering.settled)
         self.sources.submit(self.evidence.arrivals)
         if durable:
-            self.duties.submit(self.routes.states, self.workers, {outcome.duty for _, outcome in self._unread})
+            self.duties.submit(self._awake(), self.workers, {outcome.duty for _, outcome in self._unread})
             if self.snapshot.commit is not None and self._retention.due(self._clock()):
                 self._retention.submit(self.routes.states, self.routes.wishes(self.snapshot), self.workers)
             if self.archiving is not None and self.archiving.due(self._clock()):
@@ -176,8 +187,8 @@ class Controller:
         self.evidence.shift(by)
         self.sources.shift(by)
         self.steering.shift(by)
-        for route, state in self.routes.states.items():
-            self.routes.states[route] = shifted(state, by)
+        for state in list(self.routes.states.values()):
+            self.routes.put(shifted(state, by))
         self._awake_since += by
         self._journaling.changed(*self.routes.states)
 
@@ -193,6 +204,7 @@ class Controller:
             self.fleet.take_over(state.stable.workload for state in states if state.stable is not None)
         if not self.fleet.observed:
             return False
+        self._demand.note(self.routes.resting.awake(), ())
         self._reconcile(may_stop=False)
         self._known = not self.fleet.undecided() or self._clock() - self._looks_since > LONGEST_WAIT
         return self._known
@@ -202,18 +214,22 @@ class Controller:
         if self.snapshot.commit is None:
             return
         try:
-            self.alerting.look(self.routes.states, self.routes.wishes(self.snapshot), self.events)
+            self.alerting.look(self._awake(), self.routes.wishes(self.snapshot), self.events)
         except LeaseLost:
             raise
         except TidegateError as error:
-            self._note("alerts", error)
+            self.problems.note("alerts", error)
         else:
-            self._note("alerts", None)
+            self.problems.note("alerts", None)
 
     def _in_motion(self) -> bool:
         return not self.steering.settled or any(
-            state.candidate or state.duties or state.degraded for state in self.routes.states.values()
+            state.candidate or state.duties or state.degraded for state in self._awake().values()
         )
+
+    def _awake(self) -> dict[str, RouteState]:
+        """The routes that are not at rest: all that is on trial or owed to git is among them."""
+        return {route: self.routes.states[route] for route in self.routes.resting.awake()}
 
     def _took(self, done: Done) -> None:
         if self.fleet.took(done):
@@ -221,18 +237,18 @@ class Controller:
                 case ("start", *_) | ("stop", *_):
                     self._next_observe = 0.0
                 case ("observe",):
-                    self._note("runtime", done.error)
+                    self.problems.note("runtime", done.error)
                     self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
             return
         if self._retention.took(done):
             return
         if self.archiving is not None and done.key == ARCHIVE:
-            self._note("record", self.archiving.took(done))
+            self.problems.note("record", self.archiving.took(done))
             return
         if self.validation.took(done) or self.sources.took(done, self.evidence.arrivals):
             return
         if self.alerting.took(done):
-            self._note(f"alerts to {done.key[1]}", done.error)  # type: ignore[index]  # its keys are pairs
+            self.problems.note(f"alerts to {done.key[1]}", done.error)  # type: ignore[index]  # its keys are pairs
             return
         outcomes = self.duties.took(done)
         if outcomes is not None:
@@ -245,7 +261,7 @@ class Controller:
             return
         match done.key:
             case ("look",):
-                self._note("git", done.error)
+                self.problems.note("git", done.error)
                 if done.error is None:
                     self.duties.hurry(self.workers, self.routes.states)
                     self._understood(*done.value)
@@ -262,18 +278,8 @@ class Controller:
         """The duty is off the route's state."""
         state = self.routes.states.get(outcome.route)
         if state is not None:
-            self.routes.states[outcome.route] = fulfilled(state, outcome.duty)
+            self.routes.put(fulfilled(state, outcome.duty))
             self._journaling.changed(outcome.route)
-
-    def _note(self, key: str, error: TidegateError | None) -> None:
-        """Keep what is wrong for the status; say it in the log once, and when it is over."""
-        before = self.problems.pop(key, None)
-        if error is not None:
-            self.problems[key] = error
-            if before is None or before.message != error.message:
-                log.warning("%s: %s", key, error, exc_info=error if isinstance(error, InternalError) else None)
-        elif before is not None:
-            log.info("%s: well again", key)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -282,8 +288,10 @@ class Controller:
         if Hint.GIT in hints:
             self.workers.forget(("look",))
             self._next_fetch = 0.0
+        if now < self._next_fetch:
+            return
         known = frozenset(self.routes.states)
-        if now >= self._next_fetch and self.workers.submit(("look",), lambda: self._look(known)):
+        if self.workers.submit(("look",), lambda: self._look(known)):
             self._next_fetch = now + self._poll * self._rng.uniform(0.8, 1.2)
 
     def _look(self, known: frozenset[str]) -> tuple[float, Snapshot, Remembered]:
@@ -298,7 +306,7 @@ class Controller:
             self._fulfil(outcome)
         self._unread = [known for known in self._unread if known[0] > began]
         if snapshot.commit is None:
-            self._note(
+            self.problems.note(
                 "branch",
                 NeedsPerson(
                     "the branch has no commit, so nothing is asked for; what runs goes on",
@@ -306,7 +314,7 @@ class Controller:
                 ),
             )
             return
-        self._note("branch", None)
+        self.problems.note("branch", None)
         if snapshot.commit != self.snapshot.commit:
             log.info("at %s: %s", snapshot.commit[:12], snapshot.subject)
             for finding in snapshot.findings:
@@ -333,93 +341,12 @@ class Controller:
             if self.ticks % ROTATE_EVERY == 0:
                 self.steering.keep_record_short(self._now())
         except TidegateError as error:
-            self._note("gateway", error)
+            self.problems.note("gateway", error)
             return False, False
-        self._note("gateway", None)
+        self.problems.note("gateway", None)
         return True, more
 
-    # -- deciding --------------------------------------------------------------------------------------------------
-
-    def _decide(self, source_up: bool, caught_up: bool) -> bool:
-        """Advance every route. True when batches were taken in, which the journal has to know."""
-        self.readiness = self.fleet.readiness()
-        why = self.fleet.why()
-        if self.snapshot.commit is not None:
-            new = self.routes.begin(self.snapshot, self._remembered or Remembered())
-            self._journaling.changed(*new, *(split_route(route)[0] for route in new))
-            self._note_lost()
-        wishes = self.routes.wishes(self.snapshot)
-        gone = self.routes.gone(self.snapshot)
-        turns = Turns(self.routes.states, self._rollouts.at_once)
-        replicas = self.fleet.replicas()
-        now = self._now()
-        models = self.snapshot.models()
-        absorbed = False
-        self._journaling.begin()
-        for route, state in list(self.routes.states.items()):
-            if self._resting.rests(state, wishes[route], self.readiness, now):
-                continue
-            batches = self._journaling.unused(route) + self.evidence.closed(route)
-            absorbed = absorbed or bool(batches)
-            answer = self.validation.answers(state)
-            seen = Seen(
-                desired=self.source.as_turned_down(wishes[route], state.rejected),
-                ready=self.readiness,
-                why=why,
-                batches=batches,
-                open=self.evidence.open(route),
-                source_up=source_up,
-                validation=answer.judged,
-                unproven=answer.unproven,
-                read_to=None if caught_up else self.evidence.read_to,
-                awake_since=self._awake_since,
-                gone=route in gone,
-                replicas=replicas,
-                queued=turns.why_not(route),
-                cool_down=self._rollouts.cool_down,
-                live_since=self._live_since(state, traffic(state, self.readiness), models, now),
-                troubles=self.sources.troubles(route),
-            )
-            try:
-                step = advance(state, seen, now)
-            except Exception as error:  # noqa: BLE001 a defect in one route's story must not stop the others
-                self._note(f"state of {route}", _defect(error))
-                self.traffic.setdefault(route, traffic(state, self.readiness))
-                continue
-            self._note(f"state of {route}", None)
-            self.routes.states[route] = step.state
-            self._resting.passed(state, step.state, wishes[route], self.readiness)
-            turns.note(route, step.state)
-            forward = self._journaling.decided(route, state, batches, step)
-            for event in () if forward and "journal" in self.problems else step.events:
-                log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
-            self.traffic[route] = traffic(step.state, self.readiness)
-            self.evidence.follow(step.state, self.traffic[route], random=_random(models, route))
-            self.sources.follow(step.state)
-        for route in self.routes.end(self.snapshot):
-            self._journaling.dropped(route)
-            self._journaling.changed(split_route(route)[0])
-            self._end(route)
-        return absorbed
-
-    def _note_lost(self) -> None:
-        """A rebuilt host never starts what git asks for in place of what was promoted: a person has to say."""
-        for route, why in (self._remembered or Remembered()).lost.items():
-            waits = route in self.snapshot.desired and route not in self.routes.states
-            fix = (
-                "push that commit again, or delete the route's ref under refs/tidegate/ to begin with what git asks for"
-            )
-            self._note(f"promoted {route}", NeedsPerson(f"{route} does not start: {why}", fix=fix) if waits else None)
-
-    def _end(self, route: str) -> None:
-        """Nothing of a route that is no more stays behind."""
-        self.traffic.pop(route, None)
-        self._resting.forget(route)
-        self.evidence.forget(route)
-        self.sources.forget(route)
-        self.duties.forget(route)
-        for key in (f"route {route}", f"state of {route}"):
-            self.problems.pop(key, None)
+    # -- acting ----------------------------------------------------------------------------------------------------
 
     def _known_so_far(self) -> dict[str, Any]:
         """How far the record and all other sources were read."""
@@ -435,72 +362,37 @@ class Controller:
         except LeaseLost:
             raise
         except TidegateError as error:
-            self._note("journal", error)
-            for route, state in self._journaling.put_back().items():
-                self.routes.states[route] = state
-                self.traffic[route] = traffic(state, self.readiness)
+            self.problems.note("journal", error)
+            self.deciding.put_back()
             return False
-        self._note("journal", None)
+        self.problems.note("journal", None)
         return True
-
-    # -- acting ----------------------------------------------------------------------------------------------------
 
     def _steer(self) -> None:
         """Weights first, by the fast way; then the whole table. Changed weights cut the batch."""
-        models = self.snapshot.models()
+        deciding, snapshot = self.deciding, self.snapshot
+        looked = [self.routes.states[route] for route in deciding.looked]
         try:
-            self.steering.weights(self.traffic, models)
-            for route, state in self.routes.states.items():
-                self.evidence.cut(state, self.traffic[route], random=_random(models, route))
-            self.steering.table(self.traffic, models, self.fleet.endpoints)
-            for route, state in self.routes.states.items():
-                self._live_since(state, self.traffic[route], models, self._now())
+            self.steering.weights(deciding.traffic, snapshot.model)
+            for state in looked:
+                self.evidence.cut(state, deciding.traffic[state.route], random=by_chance(snapshot, state.route))
+            self.steering.table(deciding.traffic, snapshot.model, self.fleet.endpoints)
+            for state in looked:
+                deciding.live_since(state, deciding.traffic[state.route], snapshot, self._now())
         except TidegateError as error:
-            self._note("steering", error)
+            self.problems.note("steering", error)
         else:
-            self._note("steering", None)
-
-    def _live_since(self, state: RouteState, split: Traffic, models: Mapping[str, Model], now: float) -> float:
-        """Since when users have had this step's weights: before, nothing counts towards its time."""
-        candidate = state.candidate
-        if candidate is None or candidate.step < 0:
-            return 0.0
-        return self.steering.live_since(state.route, split, models, now)
+            self.problems.note("steering", None)
 
     def _reconcile(self, *, may_stop: bool) -> None:
-        needs: dict[str, Need] = {}
-        unknown: dict[str, TidegateError] = {}
-        wishes = self.routes.wishes(self.snapshot)
-        for route, state in self.routes.states.items():
-            found, failed = self.needs.of(state, wishes[route], needs, self.fleet.running)
-            needs |= found
-            unknown |= failed
-            self._note(f"route {route}", next(iter(failed.values()), None))
+        demand, states = self._demand, self.routes.states
+        for route in demand.due():
+            wish = self.snapshot.wish(route)
+            drain = wish.policy.drain if wish is not None else None
+            unread = demand.look(states[route], self.routes.wish(self.snapshot, route), drain)
+            self.problems.note(f"route {route}", unread)
         if self.ticks % FORGET_EVERY == 0:
-            self.needs.keep(self.routes.states.values())
-        known = {
-            split_route(route)[0]
-            for route, state in self.routes.states.items()
-            if state.stable or state.candidate or state.retired
-        }
-        drain = max((self._drain(state) for state in self.routes.states.values()), default=30.0)
-        self.fleet.reconcile(needs, known, drain, unknown, may_stop)
-
-    def _drain(self, state: RouteState) -> float:
-        wish = self.snapshot.wish(state.route)
-        return wish.policy.drain if wish else 30.0
-
-
-def _defect(error: Exception) -> InternalError:
-    """A defect as one, with its cause for the log."""
-    if isinstance(error, InternalError):
-        return error
-    found = InternalError(f"{type(error).__name__}: {error}", fix="please report this with the controller's log")
-    found.__cause__ = error
-    return found
-
-
-def _random(models: Mapping[str, Model], route: str) -> bool:
-    """Whether requests of this route are split by chance; unknown counts as not."""
-    model = models.get(split_route(route)[0])
-    return model is not None and model.sticky is None
+            self.needs.keep(states.values())
+        self.fleet.reconcile(
+            demand.needs, demand.known, demand.drain, demand.unread(), may_stop, changed=demand.changed()
+        )

@@ -87,8 +87,8 @@ class Runner:
     def _doc(self, now: float) -> dict[str, Any]:
         parts, controller = self._parts, self._parts.controller
         declared = parts.settings.controller
-        ready = {digest: readiness.value for digest, readiness in controller.readiness.items()}
-        why = controller.fleet.why()
+        ready = {digest: readiness.value for digest, readiness in controller.fleet.readiness().items()}
+        why = controller.fleet.servers.why()
         snapshot = controller.snapshot
         routes = []
         for name, state in sorted(controller.routes.states.items()):
@@ -97,7 +97,7 @@ class Runner:
             routes.append(
                 route_doc(
                     state,
-                    controller.traffic.get(name, Traffic()),
+                    controller.deciding.traffic.get(name, Traffic()),
                     now,
                     ready=ready,
                     why=why,

@@ -38,9 +38,19 @@ class Snapshot:
         found = self.desired.get(route)
         return found if isinstance(found, Desired) else None
 
-    def models(self) -> dict[str, Model]:
-        """The models declared at this commit."""
-        return {name: found.model.value for name, found in self.declared.models.items() if found.model}
+    def model(self, name: str) -> Model | None:
+        """A model as it is declared at this commit, None when it is not, or not so that it can be read."""
+        found = self.declared.models.get(name)
+        return found.model.value if found is not None and found.model is not None else None
+
+    def gone(self, route: str) -> bool:
+        """Whether git asks nothing of this route's model any more: its deployment is not there.
+
+        A repository that asks for nothing at all says nothing about anybody.
+        """
+        if split_route(route)[0] in self.desired:
+            return False
+        return any(isinstance(found, Desired) for found in self.desired.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """Keeps the gateway on what was decided: alive, weights by the fast way at once, the whole table when it changed.
 
 Weights go through the runtime layer in milliseconds; clusters and routes through files, in the safe order, which may take
-several passes. Neighbours: gateway/ makes it real, table.py builds the table, loop.py calls this each pass.
+several passes. Only what `note` named since is looked at. Neighbours: gateway/ makes it real, table.py keeps the table,
+loop.py calls this each pass.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from tidegate.engine.catalog import Catalog
-from tidegate.engine.table import Endpoints, build_route, build_table
-from tidegate.gateway.model import Route, Table
+from tidegate.engine.table import Endpoints, Tables, build_route
+from tidegate.gateway.model import Route
 from tidegate.gateway.record import grown
 from tidegate.gateway.supervisor import Ended, Gateway
 from tidegate.rollout.traffic import Traffic
@@ -23,6 +25,8 @@ from tidegate.spec.release import split_route
 
 APPLY_EVERY = 50
 """Passes after which an unchanged table is looked at again."""
+Models: TypeAlias = Callable[[str], Model | None]
+"""A model's name to how it is declared now, None when it is not."""
 
 
 class Steering:
@@ -35,9 +39,14 @@ class Steering:
         self._steered: dict[str, Traffic] = {}
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
         self._live: dict[str, tuple[object, float]] = {}
-        self._table: Table | None = None
+        self._tables = Tables()
+        self._behind: dict[str, None] = {}  # routes whose weights may be others than those that were told last
+        self._stale: dict[str, None] = {}  # routes that may be another entry of the table than they are
+        self._learnt: set[str] = set()  # workloads whose addresses may be others than those in the table
+        self._changed: set[str] = set()  # models that differ from what the gateway took last
         self._settled = False
         self._begun = False
+        self._given = False  # whether the gateway took a table from this controller
         self._looks = 0
         self.waiting = ""
         self.unreadable: dict[str, TidegateError] = {}
@@ -77,23 +86,38 @@ class Steering:
         """Whether an Envoy that is gone was asked to end, and so has written all of its lines."""
         return self._gateway.told_to_end(pid)
 
-    def weights(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model]) -> None:
+    def note(self, routes: Iterable[str], workloads: Iterable[str]) -> None:
+        """The traffic or the declaration of these routes, or the addresses of these workloads, may be others than before."""
+        noted = dict.fromkeys(routes)
+        self._behind |= noted
+        self._stale |= noted
+        self._learnt.update(workloads)
+
+    def forget(self, route: str) -> None:
+        """The route is no more."""
+        self._steered.pop(route, None)
+        self._live.pop(route, None)
+        self._behind.pop(route, None)
+        self._stale.pop(route, None)
+        self._routes.pop(route, None)
+        self.unreadable.pop(route, None)
+        self._drop(route)
+
+    def weights(self, traffic: Mapping[str, Traffic], models: Models) -> None:
         """Make changed weights live by the fast way. An arm that is not live yet is left to `table`, and holds up nobody.
 
         What could not be told is told again in the next pass.
         """
-        for route in [route for route in self._steered if route not in traffic]:
-            del self._steered[route]
-            self._live.pop(route, None)
         urgent: dict[str, Route] = {}
-        for route, split in traffic.items():
+        for route in list(self._behind):
+            split = traffic[route]
             before = self._steered.setdefault(route, split)
             if before is not split and _weights(before) != _weights(split):
                 found = self._route(route, split, models)
                 if found is not None:
                     urgent[route] = found
                     continue
-            self._steered[route] = split
+            self._told(route, split)
         if not urgent:
             return
         self._settled = False
@@ -105,10 +129,15 @@ class Steering:
             except RetryLater as error:
                 self.waiting = error.message
             else:
-                self._steered |= {route: traffic[route] for route in routes}
+                for route in routes:
+                    self._told(route, traffic[route])
                 return
 
-    def live_since(self, name: str, split: Traffic, models: Mapping[str, Model], now: float) -> float:
+    def _told(self, route: str, split: Traffic) -> None:
+        self._steered[route] = split
+        del self._behind[route]
+
+    def live_since(self, name: str, split: Traffic, models: Models, now: float) -> float:
         """Since when users get these weights (epoch seconds); infinity while they do not yet. `now`: the present moment.
 
         0 when it was so at the first look: then the controller before this one has seen to it.
@@ -129,29 +158,38 @@ class Steering:
         """The wall clock was set back (`by` negative, seconds)."""
         self._live = {name: (weights, since + by) for name, (weights, since) in self._live.items()}
 
-    def table(self, traffic: Mapping[str, Traffic], models: Mapping[str, Model], endpoints: Endpoints) -> None:
+    def table(self, traffic: Mapping[str, Traffic], models: Models, endpoints: Endpoints) -> None:
         """Bring the gateway to the whole table, as far as it goes in this pass. Raises what the gateway raises."""
-        routes = [found for route, split in traffic.items() if (found := self._route(route, split, models)) is not None]
-        for route in [route for route in self._routes if route not in traffic]:
-            del self._routes[route]
-        for route in [route for route in self.unreadable if route not in traffic]:
-            del self.unreadable[route]
+        for route in [*self._stale, *self.unreadable]:
+            found = self._route(route, traffic[route], models)
+            if found is None:
+                self._drop(route)
+            else:
+                self._changed |= self._tables.put(found, self._routes[route][0], endpoints)
+        self._changed |= self._tables.learnt(self._learnt, endpoints)
+        self._stale.clear()
+        self._learnt.clear()
         for route, error in self.unreadable.items():
             if route not in self._routes:
                 raise error  # the gateway may serve it from the controller before this one: it must not lose it
-        table = build_table(routes, {route.name: self._routes[route.name][0] for route in routes}, endpoints)
         self._looks += 1
-        if table == self._table and self._settled and self._looks % APPLY_EVERY:
+        if not self._changed and self._settled and self._looks % APPLY_EVERY:
             return  # now and then all the same: clusters that nobody names any more drain, and then go
-        self._table, self._settled = table, False
+        self._settled = False
         with _disk():
-            applied = self._gateway.apply(table)
+            applied = self._gateway.apply(self._tables.table(), frozenset(self._changed) if self._given else None)
+        self._changed.clear()
+        self._given = True
         self._settled, self.waiting = applied.done, applied.waiting
 
-    def _route(self, name: str, split: Traffic, models: Mapping[str, Model]) -> Route | None:
+    def _drop(self, route: str) -> None:
+        if self._tables.drop(route):
+            self._changed.add(split_route(route)[0])
+
+    def _route(self, name: str, split: Traffic, models: Models) -> Route | None:
         """The route as it should be; as it was last, when its declaration cannot be read; None when it never was."""
         known = self._routes.get(name)
-        model = models.get(split_route(name)[0])
+        model = models(split_route(name)[0])
         if known is not None and known[0] == split and known[1] == model:
             return known[2]
         try:

@@ -1,4 +1,4 @@
-"""From route states and ready instances to the gateway's table. Pure: the gateway room makes it real.
+"""From route states and ready instances to the gateway's table. No I/O: the gateway room makes it real.
 
 One upstream a workload; releases that differ in their inference config alone share it.
 Neighbours: steering.py tells the gateway, catalog.py has the declarations.
@@ -58,9 +58,54 @@ def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Releas
     )
 
 
-def build_table(routes: Iterable[Route], traffic: Mapping[str, Traffic], endpoints: Endpoints) -> Table:
-    """The whole table of these routes, with the upstreams that their arms need."""
-    kept = sorted(routes, key=lambda route: route.name)
-    workloads = {arm.release.workload for route in kept for arm in traffic[route.name].arms}
-    upstreams = (Upstream(upstream_name(workload), endpoints(workload)) for workload in sorted(workloads))
-    return Table(tuple(upstreams), tuple(kept))
+class Tables:
+    """The table kept up to date entry by entry: what did not change is the same object in the next one."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, tuple[Route, frozenset[str]]] = {}
+        self._upstreams: dict[str, Upstream] = {}
+        self._users: dict[str, dict[str, None]] = {}
+
+    def put(self, route: Route, split: Traffic, endpoints: Endpoints) -> set[str]:
+        """A route as it is now, made from `split`. The models whose part of the table is another for it."""
+        known = self._routes.get(route.name)
+        if known is not None and (known[0] is route or known[0] == route):
+            return set()
+        workloads = frozenset(arm.release.workload for arm in split.arms)
+        before = known[1] if known is not None else frozenset()
+        for workload in workloads - before:
+            self._users.setdefault(workload, {})[route.name] = None
+        self._leave(route.name, before - workloads)
+        self._routes[route.name] = (route, workloads)
+        return {route.model} | self.learnt(workloads - before, endpoints)
+
+    def drop(self, name: str) -> bool:
+        """A route that is no more. False when it was none."""
+        known = self._routes.pop(name, None)
+        if known is not None:
+            self._leave(name, known[1])
+        return known is not None
+
+    def learnt(self, workloads: Iterable[str], endpoints: Endpoints) -> set[str]:
+        """Ask for the addresses of these workloads anew. The models whose part of the table is another for it."""
+        changed: set[str] = set()
+        for workload in workloads:
+            if workload not in self._users:
+                continue
+            upstream = Upstream(upstream_name(workload), endpoints(workload))
+            if self._upstreams.get(workload) != upstream:
+                self._upstreams[workload] = upstream
+                changed |= {split_route(route)[0] for route in self._users[workload]}
+        return changed
+
+    def table(self) -> Table:
+        """The whole table; it does not depend on the order in which its entries came."""
+        upstreams = (self._upstreams[workload] for workload in sorted(self._upstreams))
+        return Table(tuple(upstreams), tuple(self._routes[name][0] for name in sorted(self._routes)))
+
+    def _leave(self, route: str, workloads: Iterable[str]) -> None:
+        for workload in workloads:
+            users = self._users[workload]
+            del users[route]
+            if not users:
+                del self._users[workload], self._upstreams[workload]
