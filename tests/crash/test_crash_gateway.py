@@ -62,6 +62,14 @@ def test_envoy_killed_under_load_loses_what_was_under_way_and_comes_back_with_th
     )
     assert 0 <= lost <= 2 * CLIENTS + 10 * rate * flush, "the lines of the last flush interval, on a busy machine"
     assert process.find(folder) != envoy
+    [told] = world.wait(lambda: world.live()["record"]["losses"], "the status to say what is lost")
+    assert told["kind"] == "gateway"
+    assert told["lines"] <= rate * (told["to"] - told["from"]) * 2, "no more than came in that time"
+    assert lost <= told["lines"] + 2 * CLIENTS, "what is said to be lost at most is no less than what was lost"
+    assert told["from"] <= killed + 1 and killed <= told["to"] <= back + 2
+    assert "the record" in world.cli("status").stdout and world.facts("audit", "verify")["losses"] == [
+        {"id": 1, **told}
+    ]
     assert (folder.generation(), folder.read_layer()) == (layer, weights), "nobody had to write the weights again"
     shares = Counter(reply.version for reply in users.since(back) if reply.status == 200)
     total = sum(shares.values())

@@ -29,6 +29,8 @@ class Reply:
     release: str | None = None
     body: bytes = b""
     error: str = ""
+    request_id: str | None = None
+    request_id: str | None = None
 
     @property
     def json(self) -> Any:
@@ -131,4 +133,5 @@ def exchange(connection: http.client.HTTPConnection, path: str, headers: Mapping
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         return Reply(sent, time.time(), 0, error=repr(error))
-    return Reply(sent, time.time(), response.status, response.getheader("x-tidegate-release"), content)
+    release, request_id = (response.getheader(name) for name in ("x-tidegate-release", "x-request-id"))
+    return Reply(sent, time.time(), response.status, release, content, request_id=request_id)

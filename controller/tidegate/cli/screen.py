@@ -6,6 +6,7 @@ Neighbours: `status` and the demo print it; engine/summary.py has the values.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -24,11 +25,22 @@ def render_status(doc: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_headline(doc)]
     if doc["routes"]:
         parts.append(_routes(doc["routes"]))
+    parts += _missing(doc.get("record", {}))
     for problem in doc["problems"]:
         parts.append(Text.assemble(("! ", "bold red"), problem["message"]))
         if problem.get("fix"):
             parts.append(Text(f"  fix: {problem['fix']}", style="dim"))
     return Group(*parts)
+
+
+def _missing(record: dict[str, Any]) -> list[RenderableType]:
+    """What the record lacks, as far as anybody knows: the last time, and where the others are told."""
+    losses = record.get("losses")
+    if not losses:
+        return []
+    last = losses[-1]
+    when = datetime.fromtimestamp(last["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return [Text(f"the record, {when}: {last['text']}; tidegate audit verify lists all", style="yellow")]
 
 
 def _headline(doc: dict[str, Any]) -> Text:

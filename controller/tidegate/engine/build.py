@@ -107,7 +107,7 @@ def assemble(ends: Ends) -> Controller:
     staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now)
     steering = Steering(ends.gateway, catalog, ends.record.rotate)
     journal = ends.journal
-    losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), ends.flush, now, ends.clock)
+    losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), now, ends.clock)
     return Controller(
         journal=ends.journal,
         source=source,

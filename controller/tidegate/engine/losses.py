@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.engine.evidence import Evidence
@@ -26,8 +27,8 @@ SHOWN = 5
 class Losses:
     """Called by the loop alone: `ask` before the record is read, `compare` after it.
 
-    `known`: what the journal has, oldest first; `seen`: which Envoy was seen last. `flush`: seconds until it has written
-    what it answered. `now`: epoch seconds; `clock`: seconds that only go forward.
+    `known`: what the journal has, oldest first; `seen`: which Envoy was seen last. `now`: epoch seconds; `clock`:
+    seconds that only go forward.
     """
 
     def __init__(
@@ -36,7 +37,6 @@ class Losses:
         evidence: Evidence,
         known: Sequence[Mapping[str, Any]],
         seen: Mapping[str, Any] | None,
-        flush: float,
         now: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
@@ -44,14 +44,13 @@ class Losses:
         self._evidence = evidence
         self._known = [dict(one) for one in known][-SHOWN:]
         self._seen: tuple[int, int] | None = (seen["pid"], seen["started"]) if seen else None
-        self._flush = flush
         self._now = now
         self._clock = clock
         self._cursor = evidence.cursor
         self._next = 0.0
         self._asked: Ended | None = None
         self._before: tuple[float, Ended] | None = None
-        self._rate = 0.0
+        self._rate: float | None = None
         self._owed: int | None = None
         self._new: list[dict[str, Any]] = []
         self._seen_saved = self._seen
@@ -83,7 +82,7 @@ class Losses:
         if who != self._seen:
             if self._seen is not None and ended.epoch == 0 and not self._steering.told_to_end(self._seen[0]):
                 self._killed()
-            self._seen, self._before, self._owed, self._rate = who, None, None, 0.0
+            self._seen, self._before, self._owed, self._rate = who, None, None, None
         last, self._before = self._before, (at, ended)
         if last is None or at <= last[0]:
             return
@@ -102,14 +101,14 @@ class Losses:
         self._owed = owed
 
     def _killed(self) -> None:
-        number = round(self._rate * self._flush)
-        text = "the gateway ended without having been asked to, and what it had not written yet is lost: "
-        text += (
-            f"about {number} answers, those of its last {self._flush * 1000:.0f} ms"
-            if self._before
-            else "it is not known how many"
-        )
-        self._lost("gateway", number if self._before else None, self._evidence.read_to, text)
+        """What it answered after the last line on record is lost: at most as many as came in that time at its last rate."""
+        since, now = self._evidence.read_to, self._now()
+        text = "the gateway ended without having been asked to; what it had not written yet is lost"
+        if self._rate is None or since is None:
+            self._lost("gateway", None, since, f"{text}: it is not known how many answers")
+            return
+        number = round(self._rate * (now - since))
+        self._lost("gateway", number, since, f"{text}: at most about {number} answers, those after {_clock(since)}")
 
     def _lost(self, kind: str, lines: int | None, since: float | None, text: str) -> None:
         now = self._now()
@@ -137,3 +136,7 @@ class Losses:
     def newest(self) -> list[dict[str, Any]]:
         """The newest few, oldest first."""
         return [*self._known, *self._new][-SHOWN:]
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"

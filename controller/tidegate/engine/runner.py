@@ -148,7 +148,11 @@ class Runner:
             problems=problems,
             gateway_alive=parts.gateway.alive(),
             acting=acting_doc(parts.journal.holder),
-            counts=controller.evidence.lost(),
+            record={
+                **controller.evidence.lost(),
+                "losses": controller.losses.newest(),
+                "archive": controller.archiving.status() if controller.archiving is not None else None,
+            },
             feedback=controller.sources.feedback(),
         )
 

@@ -48,7 +48,7 @@ def live_doc(
     instances: list[dict[str, Any]],
     problems: list[dict[str, str]],
     gateway_alive: bool,
-    counts: Mapping[str, int],
+    record: Mapping[str, Any],
     acting: Mapping[str, Any] | None,
     feedback: Mapping[str, int],
 ) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def live_doc(
         "subject": subject,
         "gateway": {"address": settings["address"], "alive": gateway_alive},
         "instances": instances,
-        "record": dict(counts),
+        "record": dict(record),
         "feedback": dict(feedback),
         "routes": routes,
         "problems": problems,
