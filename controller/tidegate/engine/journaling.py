@@ -12,6 +12,7 @@ from typing import Any
 from tidegate.analysis.model import Batch
 from tidegate.engine.losses import Losses
 from tidegate.engine.summary import verdict_doc
+from tidegate.engine.trails import Trails
 from tidegate.journal.journal import Journal
 from tidegate.rollout.serial import to_doc
 from tidegate.rollout.state import Advance, Event, EventKind, RouteState
@@ -34,6 +35,7 @@ class Journaling:
         self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], Advance]] = {}
         self._unused: dict[str, tuple[Batch, ...]] = {}
         self._next = 0.0
+        self._trails = Trails(journal)
 
     def begin(self) -> None:
         """A pass decides: what moved forward in the one before is on disk."""
@@ -55,6 +57,7 @@ class Journaling:
         """Take in one route's decision. True when it gives a candidate more traffic than it had."""
         if step.state != before:
             self._changed.add(route)
+        self._trails.decided(route, before, step)
         self._events.extend(step.events)
         if step.events:
             self._verdicts += verdict_docs(route, step)
@@ -88,7 +91,9 @@ class Journaling:
                 transaction.add_verdict(route, doc)
             transaction.put_cursor("record", cursor())
             losses.put(transaction)
+            self._trails.put(transaction)
         losses.saved()
+        self._trails.saved()
         told = len(self._events)
         self._changed.clear()
         self._events.clear()

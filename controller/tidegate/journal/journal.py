@@ -21,13 +21,14 @@ from tidegate.journal.database import journal_path, reading, told, writing
 from tidegate.journal.lease import Holder, Lease, LeaseLost, Patience, held_by, read_holder, this_process
 from tidegate.journal.lock import OwnerLock
 from tidegate.journal.reader import Reader
-from tidegate.journal.schema import CURSORS, EVENTS, LOSSES, PROBLEMS, REPORTS, STATES, VERDICTS, lift
+from tidegate.journal.schema import CURSORS, EVENTS, LOSSES, PROBLEMS, REPORTS, STATES, TRAILS, VERDICTS, lift
 from tidegate.spec.errors import NeedsPerson, TidegateError
 
 log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 2000
 KEPT_REPORTS = 1000
+KEPT_TRAILS = 50
 KEPT_LOSSES = 10_000
 
 
@@ -58,6 +59,13 @@ class Transaction:
         mine = VERDICTS.c.route == route
         newest = select(VERDICTS.c.id).where(mine).order_by(VERDICTS.c.id.desc()).limit(1).offset(KEPT_VERDICTS)
         self._connection.execute(delete(VERDICTS).where(mine, VERDICTS.c.id <= newest.scalar_subquery()))
+
+    def put_trail(self, route: str, release: str, began: float, doc: Mapping[str, Any]) -> None:
+        """The evidence of one trial so far, in place of what was there; of each route the newest 50 trials stay."""
+        self._put(TRAILS, {"route": route, "release": release, "began": began}, {"doc": _dump(doc)})
+        mine = TRAILS.c.route == route
+        oldest = select(TRAILS.c.began).where(mine).order_by(TRAILS.c.began.desc()).limit(1).offset(KEPT_TRAILS)
+        self._connection.execute(delete(TRAILS).where(mine, TRAILS.c.began <= oldest.scalar_subquery()))
 
     def put_report(self, key: str, release: str, doc: Mapping[str, Any]) -> None:
         """What a validation of the release (its digest) showed, in place of one of the same key; the newest 1,000 stay."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, inspect, select
+from sqlalchemy import Connection, Engine, Select, func, inspect, select, tuple_
 
 from tidegate.journal.database import journal_path, reading, told
 from tidegate.journal.lease import Holder, read_holder
@@ -24,6 +24,7 @@ from tidegate.journal.schema import (
     PROBLEMS,
     REPORTS,
     STATES,
+    TRAILS,
     VERDICTS,
     check_format,
     read_format,
@@ -138,6 +139,29 @@ class Reader:
         """The newest `limit` verdicts on a route, oldest first, each with its `id`."""
         query = select(VERDICTS.c.id, VERDICTS.c.doc).where(VERDICTS.c.route == route).order_by(VERDICTS.c.id.desc())
         return sorted(self._rows(query.limit(limit)), key=itemgetter("id"))
+
+    def trails(self, route: str, release: str | None = None, limit: int = 1) -> list[Doc]:
+        """The newest `limit` trials of a route (of one release, its short id), newest first.
+
+        Each with `route`, `release`, `began` (epoch seconds) and `trail` as it was put.
+        """
+        query = select(TRAILS).where(TRAILS.c.route == route).order_by(TRAILS.c.began.desc()).limit(limit)
+        return self._trails(query if release is None else query.where(TRAILS.c.release == release))
+
+    def last_trails(self) -> list[Doc]:
+        """The newest trial of each route, as `trails` has it."""
+        newest = select(TRAILS.c.route, func.max(TRAILS.c.began)).group_by(TRAILS.c.route)
+        return self._trails(select(TRAILS).where(tuple_(TRAILS.c.route, TRAILS.c.began).in_(newest)))
+
+    def _trails(self, query: Select[Any]) -> list[Doc]:
+        with self._view() as connection:
+            if not inspect(connection).has_table(TRAILS.name):  # as for losses
+                return []
+            rows = connection.execute(query)
+            return [
+                {"route": row.route, "release": row.release, "began": row.began, "trail": json.loads(row.doc)}
+                for row in rows
+            ]
 
     def report(self, key: str) -> Doc | None:
         """The report of a validation by its key, None when there is none (any more)."""

@@ -72,6 +72,15 @@ LOSSES = Table(
     sqlite_autoincrement=True,
 )
 
+TRAILS = Table(
+    "trails",
+    METADATA,
+    Column("route", Text, primary_key=True),
+    Column("release", Text, primary_key=True),
+    Column("began", Float, primary_key=True),
+    Column("doc", Text, nullable=False),
+)
+
 
 def _first(connection: Connection) -> None:
     """Format 1: all tables. Written as it was then; later formats change it in steps of their own."""
@@ -112,8 +121,18 @@ def _third(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX losses_by_time ON losses (at)"))
 
 
+def _fourth(connection: Connection) -> None:
+    """Format 4: the evidence over time, a document for each trial of a candidate."""
+    connection.execute(
+        text(
+            'CREATE TABLE trails (route TEXT NOT NULL, "release" TEXT NOT NULL, began FLOAT NOT NULL, doc TEXT NOT NULL,'
+            ' PRIMARY KEY (route, "release", began))'
+        )
+    )
+
+
 # Step i lifts format i to i + 1; format 0 is an empty file.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first, _second, _third)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, _second, _third, _fourth)
 FORMAT = len(STEPS)
 
 
