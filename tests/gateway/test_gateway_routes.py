@@ -114,7 +114,7 @@ def test_a_client_cannot_name_a_release_a_request_id_or_an_envoy_setting(world: 
     assert line["request_id"] == answer.headers["x-request-id"] != "forged"
 
 
-def test_an_unknown_path_gets_404_and_the_names_of_what_is_served(world: World, gateway: Gateway) -> None:
+def test_an_unknown_path_gets_404_and_no_word_of_what_is_served(world: World, gateway: Gateway) -> None:
     empty = world.ask("/digits/")
     assert (empty.status, empty.json["error"]) == (404, "no model is served here yet")
     world.settle(gateway, split(0), Route("assistant", None, (arm("a1"),)))
@@ -122,7 +122,7 @@ def test_an_unknown_path_gets_404_and_the_names_of_what_is_served(world: World, 
         answer = world.ask(path)
         assert answer.status == 404
         assert answer.headers["content-type"] == "application/json"
-        assert answer.json["error"] == "no model is served at this path; served here: assistant, digits"
+        assert answer.json["error"] == "no model is served at this path"
 
 
 def test_a_route_without_a_ready_instance_gets_503_that_names_it_and_the_record_knows_the_arm(

@@ -13,16 +13,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from support.backends import Load
 from support.engine import eventually, free_port
 from support.gateways import World, arm, split
+from tidegate.gateway import render, wire
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.gateway.process import started_at
 from tidegate.gateway.supervisor import Applied, Gateway
 from tidegate.spec.controller import GatewaySettings
-from tidegate.spec.errors import InternalError, NeedsPerson, RetryLater
+from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.spec.model import Segment
 
 
 def pid_of(world: World) -> int:
@@ -77,13 +80,13 @@ def test_weights_that_were_moved_fast_stay_when_the_table_follows_and_fold_into_
     assert load.failures == []
     layer = world.state / "gateway" / "weights" / "current" / "tidegate"
     assert [file.name for file in layer.iterdir()] == ["generation"]
-    routes = (world.state / "gateway" / "config" / "routes.json").read_bytes()
-    assert b'"weight":1000000' in routes
+    routes = (world.state / "gateway" / "config" / "routes.pb").read_bytes()
+    assert render.parse_routes(routes)[2]["digits"] == {"weights.digits._": {"v1~v1": 0, "v2~v2": 1_000_000}}
 
 
 def test_a_step_of_a_rollout_does_not_rewrite_the_routes(world: World, gateway: Gateway) -> None:
     world.settle(gateway, split(10_000))
-    file = world.state / "gateway" / "config" / "routes.json"
+    file = world.state / "gateway" / "config" / "routes.pb"
     before = file.stat().st_ino
     world.settle(gateway, split(200_000))
     assert file.stat().st_ino == before
@@ -141,21 +144,21 @@ def test_a_new_cluster_is_live_before_a_route_names_it(world: World, gateway: Ga
         world.settle(gateway, Route("digits", None, (arm("v1", 0), arm("v9"))))
         eventually(lambda: load.releases()["v9"] > 20)
     assert load.failures == []
-    files = [world.state / "gateway" / "config" / name for name in ("clusters.json", "routes.json")]
+    files = [world.state / "gateway" / "config" / name for name in ("clusters.pb", "routes.pb")]
     clusters, routes = (file.stat().st_mtime_ns for file in files)
     assert clusters < routes
 
 
 def test_routes_wait_for_their_clusters_and_no_call_waits_for_envoy(world: World, gateway: Gateway) -> None:
     table = world.settle(gateway, split(0))
-    routes = (world.state / "gateway" / "config" / "routes.json").read_bytes()
+    routes = (world.state / "gateway" / "config" / "routes.pb").read_bytes()
     wider = Table((*table.upstreams, world.upstream("v9")), (*table.routes, Route("other", None, (arm("v9"),))))
     with stopped(pid_of(world)):
         for _ in range(2):
             began = time.monotonic()
             assert gateway.apply(wider) == Applied(False, "clusters are loading")
             assert time.monotonic() - began < 1.0
-        assert (world.state / "gateway" / "config" / "routes.json").read_bytes() == routes
+        assert (world.state / "gateway" / "config" / "routes.pb").read_bytes() == routes
     eventually(lambda: gateway.apply(wider).done)
     assert world.ask("/other/").release == "v9"
 
@@ -203,40 +206,79 @@ def test_a_cluster_stays_for_the_drain_time_after_its_route_is_gone_and_requests
 
 def test_applying_the_same_table_again_touches_nothing(world: World, gateway: Gateway) -> None:
     table = world.settle(gateway, split(1))
-    files = [file for file in (world.state / "gateway").rglob("*") if file.suffix == ".json" or file.is_symlink()]
+    files = [
+        file for file in (world.state / "gateway").rglob("*") if file.suffix in (".json", ".pb") or file.is_symlink()
+    ]
     before = [file.lstat().st_mtime_ns for file in files]
     assert gateway.apply(Table(table.upstreams, (split(1),))).done
     assert [file.lstat().st_mtime_ns for file in files] == before
 
 
-def test_what_envoy_refuses_is_told_in_its_words_and_the_old_state_serves_on_even_after_a_restart(
+def test_a_route_that_envoy_would_refuse_serves_as_it_did_and_does_not_stand_in_the_way_of_others(
     world: World, gateway: Gateway
 ) -> None:
     good = world.settle(gateway, split(0))
-    bad = Table((Upstream("v1", (("not an address", 1),)),), (Route("digits", None, (arm("v1"),)),))
-    for _ in range(2):  # told again, not tried again
-        with pytest.raises(InternalError, match=r"refuses the new clusters.*malformed IP address: not an address"):
-            gateway.apply(bad)
-    assert world.ask("/digits/").release == "v1"
+    bad = Table(
+        (Upstream("v1", (("not an address", 1),)), world.upstream("v2"), world.upstream("v9")),
+        (split(1_000_000), Route("other", None, (arm("v9"),)), Route("heavy", None, (arm("v2", 2**40),))),
+    )
+    eventually(lambda: gateway.apply(bad).done)
+    refused = gateway.apply(bad).refused
+    assert refused["digits"] == "'not an address' of v1 is no IP address"
+    assert refused["heavy"] == "the weights of heavy are not between 0 and 4294967295 in all"
+    assert world.ask("/other/").release == "v9"
+    assert world.ask("/heavy/").status == 404
+    assert world.ask("/digits/").release == "v2", "weights of what is live move all the same"
     kill(pid_of(world))
     gateway.start()
+    assert world.ask("/digits/").release == "v2"
+    assert gateway.apply(good, frozenset({"digits"})).refused == {"heavy": refused["heavy"]}
+    eventually(lambda: gateway.apply(good).done)
+    assert gateway.apply(good).refused == {}
     assert world.ask("/digits/").release == "v1"
-    assert gateway.apply(good).done
 
 
-def test_refused_routes_leave_the_served_ones_alone_and_do_not_stand_in_the_way_of_the_next_table(
+def test_what_only_envoy_itself_refuses_is_found_among_the_changed_routes_and_left_out(
     world: World, gateway: Gateway
 ) -> None:
-    good = world.settle(gateway, split(0))
-    bad = Table(good.upstreams, (*good.routes, Route("other", None, (arm("v1", 2**40),))))
-    for _ in range(2):
-        with pytest.raises(InternalError, match="refuses the new routes; the old ones keep serving"):
-            gateway.apply(bad)
-    assert world.ask("/digits/").release == "v1"
-    assert gateway.set_weights([split(1_000_000)]) < 1.0
+    table = world.settle(gateway, split(0), Route("third", None, (arm("v1"),)))
+    odd = Route(
+        "odd", None, (arm("v1"),), {"s": Segment(header="x-geo", prefix="")}
+    )  # Envoy wants a prefix of some length
+    wider = Table(table.upstreams, (split(1_000_000), odd, Route("other", None, (arm("v2"),))))
+    eventually(lambda: gateway.apply(wider).done)
+    assert list(gateway.apply(wider).refused) == ["odd"]
+    assert "Prefix: value length must be at least 1" in gateway.apply(wider).refused["odd"]
+    assert [world.ask(f"/{model}/").status for model in ("digits", "odd", "other", "third")] == [200, 404, 200, 404]
     assert world.ask("/digits/").release == "v2"
-    world.settle(gateway, split(1_000_000), Route("other", None, (arm("v1"),)))
-    assert world.ask("/other/").release == "v1"
+
+
+def test_only_the_models_that_are_named_are_looked_at(world: World, gateway: Gateway) -> None:
+    table = world.settle(gateway, split(0), Route("other", None, (arm("v1"),)))
+    routes = (split(1_000_000), Route("other", None, (arm("v2"),)))
+    changed = Table(table.upstreams, routes)
+    eventually(lambda: gateway.apply(changed, frozenset({"digits"})).done)
+    assert [world.ask(f"/{model}/").release for model in ("digits", "other")] == ["v2", "v1"]
+    eventually(lambda: gateway.apply(changed, frozenset({"other"})).done)
+    assert world.ask("/other/").release == "v2"
+    eventually(lambda: gateway.apply(Table(table.upstreams, routes[:1]), frozenset({"other"})).done)
+    assert [world.ask(f"/{model}/").status for model in ("digits", "other")] == [200, 404]
+
+
+def test_files_of_an_older_tidegate_serve_until_the_first_table(world: World) -> None:
+    gateway = world.open()
+    gateway.start()
+    world.settle(gateway, split(1_000_000, moving=False))
+    gateway.stop()
+    config = world.state / "gateway" / "config"
+    for file in config.iterdir():
+        file.with_suffix(".json").write_bytes(orjson.dumps(wire.decode("DiscoveryResponse", file.read_bytes())))
+        file.unlink()
+    later = world.open()
+    later.start()
+    assert world.ask("/digits/").release == "v2"
+    world.settle(later, split(0))
+    assert world.ask("/digits/").release == "v1"
 
 
 # Envoy's life
@@ -259,7 +301,7 @@ def test_after_sigkill_in_a_canary_envoy_comes_back_with_the_weights_it_had(worl
 def test_another_controller_adopts_the_running_envoy_and_goes_on(world: World, gateway: Gateway) -> None:
     table = world.settle(gateway, split(300_000))
     before = pid_of(world)
-    files = [world.state / "gateway" / "config" / name for name in ("clusters.json", "routes.json")]
+    files = [world.state / "gateway" / "config" / name for name in ("clusters.pb", "routes.pb")]
     inodes = [file.stat().st_ino for file in files]
     second = world.open()
     assert second.alive()

@@ -5,12 +5,14 @@ render.py writes what changes while it runs; process.py starts it with this file
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tidegate.gateway import wire
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
@@ -40,6 +42,7 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
 
     `clusters` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record to append to.
     """
+    rds = {"rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)}}
     return orjson.dumps(
         {
             "node": {"id": "tidegate", "cluster": "tidegate"},
@@ -68,7 +71,6 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
                             {"prefix": "runtime."},
                             {"prefix": "server."},
                             {"suffix": ".upstream_rq_active"},
-                            {"suffix": ".upstream_rq_total"},
                         ]
                     }
                 }
@@ -82,7 +84,7 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
                         # Two gateways must never share a port unseen.
                         "enable_reuse_port": False,
                         "filter_chains": [
-                            {"filters": [{"name": "http", "typed_config": _connection_manager(routes, record)}]}
+                            {"filters": [{"name": "http", "typed_config": _connection_manager(rds, record)}]}
                         ],
                     }
                 ]
@@ -90,6 +92,31 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
         },
         option=orjson.OPT_INDENT_2,
     )
+
+
+def trial(clusters: bytes, routes: bytes) -> bytes:
+    """A bootstrap that says all at once what these files would say one by one: for an Envoy that only checks it."""
+    (routing,), named = _resources(routes), _resources(clusters)
+    manager = _connection_manager({"route_config": routing}, None)
+    return orjson.dumps(
+        {
+            "static_resources": {
+                "clusters": named,
+                "listeners": [
+                    {
+                        "name": "trial",
+                        "address": _socket("127.0.0.1:0"),
+                        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+                    }
+                ],
+            }
+        }
+    )
+
+
+def _resources(file: bytes) -> list[dict[str, Any]]:
+    found = wire.decode("DiscoveryResponse", file).get("resources", ())
+    return [{name: value for name, value in one.items() if name != "@type"} for one in found]
 
 
 def _socket(address: str) -> dict[str, Any]:
@@ -101,7 +128,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
 
 
-def _connection_manager(routes: Path, record: Path) -> dict[str, Any]:
+def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[str, Any]:
     return {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "tidegate",
@@ -134,8 +161,8 @@ def _connection_manager(routes: Path, record: Path) -> dict[str, Any]:
                 },
             }
         ],
-        "rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)},
-        "access_log": _record_format(record),
+        **routes,
+        "access_log": _record_format(record) if record else [],
         "local_reply_config": _own_answers(),
         "http_filters": [
             {

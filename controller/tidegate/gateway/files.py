@@ -28,8 +28,8 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.bootstrap = self.root / "bootstrap.json"
-        self.clusters = self.root / "config" / "clusters.json"
-        self.routes = self.root / "config" / "routes.json"
+        self.clusters = self.root / "config" / "clusters.pb"
+        self.routes = self.root / "config" / "routes.pb"
         self.layer = self.root / "weights" / "current"
         self.record = self.root / "record" / "predictions.jsonl"
         self.log = self.root / "envoy.log"
@@ -41,10 +41,10 @@ class Folder:
         for folder in (self.clusters.parent, self.layer.parent, self.record.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        if not self.clusters.exists():
-            replace(self.clusters, render.cluster_file({})[1])
-        if not self.routes.exists():
-            replace(self.routes, render.route_file({})[1])
+        for file, empty in ((self.clusters, render.cluster_file), (self.routes, render.route_file)):
+            if not file.exists():
+                older = file.with_suffix(".json")  # as Tidegate wrote it before 0.2
+                replace(file, render.from_json(older.read_bytes()) if older.exists() else empty({})[1])
         if not self.layer.exists():
             self.write_layer({})
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tidegate.gateway import files, process
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.binary import envoy_binary
-from tidegate.gateway.bootstrap import ADMIN_SOCKET, bootstrap
+from tidegate.gateway.bootstrap import ADMIN_SOCKET, bootstrap, trial
 from tidegate.gateway.files import Folder
 from tidegate.gateway.names import split_address
 from tidegate.gateway.process import Running
@@ -173,23 +173,37 @@ class Lifecycle:
         fresh = self.folder.root / "bootstrap-next.json"
         files.replace(fresh, content)
         words = [str(fresh) if word == str(self.folder.bootstrap) else word for word in command]
-        checked = subprocess.run(
-            [*words, "--mode", "validate"],
-            cwd=self.folder.root,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if checked.returncode != 0:
+        refused = self._refusal(words)
+        if refused is not None:
             raise NeedsPerson(
-                f"Envoy refuses the new settings; the old ones keep serving. It says: {checked.stderr.strip()[-500:]}",
+                f"Envoy refuses the new settings; the old ones keep serving. It says: {refused}",
                 where="tidegate.yaml: gateway",
             )
         fresh.replace(self.folder.bootstrap)
         if old is not None:
             self._ending.append(old)
         self._spawn(command, setup, old)
+
+    def _refusal(self, command: list[str]) -> str | None:
+        """Why Envoy would not start with this command; None when it would."""
+        checked = subprocess.run(
+            [*command, "--mode", "validate"],
+            cwd=self.folder.root,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return None if checked.returncode == 0 else checked.stderr.strip().rpartition(".json': ")[2][-500:]
+
+    def trial(self, clusters: bytes, routes: bytes) -> str | None:
+        """Why Envoy refuses such files, asked of an Envoy that only checks; None when it takes them."""
+        probe = self.folder.root / "trial.json"
+        files.replace(probe, trial(clusters, routes))
+        try:
+            return self._refusal([envoy_binary(self._settings.binary), "-c", str(probe), "-l", "error"])
+        finally:
+            probe.unlink()
 
     def complaint(self) -> str:
         """The newest warning or error that Envoy wrote since it was started, without its prefix."""

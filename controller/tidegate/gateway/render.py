@@ -1,19 +1,21 @@
 """A `Table` as the two files that Envoy reads while it runs: clusters and routes. Pure, and byte for byte repeatable.
 
-names.py has the names, bootstrap.py the part that is fixed at start, merge.lua the merging of inference parameters.
+A file is put together from fragments, one a cluster or a model, so that a change costs one of them. wire.py has the format,
+names.py the names, bootstrap.py the part that is fixed at start, merge.lua the merging of inference parameters.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
-from tidegate.gateway.model import Arm, Route, Table, Upstream
+from tidegate.gateway import wire
+from tidegate.gateway.model import Arm, Route, Upstream
 from tidegate.gateway.names import Shares, cluster_name, prefix, segments
 from tidegate.spec.model import Segment
 
@@ -41,47 +43,39 @@ _RETRY = {
     "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
 }
 _LIMITS = {"max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384, "max_retries": 1024}
-_LISTED = 40
 
 
-def clusters(table: Table) -> dict[str, Upstream]:
-    """Every cluster that the routes need, by name. An upstream that the table lacks is one without endpoints."""
-    upstreams = {upstream.name: upstream for upstream in table.upstreams}
-    return {
-        cluster_name(arm): upstreams.get(arm.upstream) or Upstream(arm.upstream, ())
-        for route in table.routes
-        for arm in route.arms
-    }
+_CLUSTER = wire.encode(
+    "Cluster",
+    {
+        "type": "STATIC",
+        "connect_timeout": "1.000s",
+        "lb_policy": "LEAST_REQUEST",
+        "circuit_breakers": {"thresholds": [_LIMITS]},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "common_http_protocol_options": {"idle_timeout": _KEEP_ALIVE},
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
+    },
+)
+"""What all clusters have in common."""
 
 
 def cluster(name: str, upstream: Upstream) -> bytes:
-    """One cluster as JSON."""
+    """One cluster, as a fragment of the clusters file."""
     endpoints = [
         {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
         for host, port in upstream.endpoints
     ]
-    return orjson.dumps(
-        {
-            "@type": f"{TYPE}.config.cluster.v3.Cluster",
-            "name": name,
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "lb_policy": "LEAST_REQUEST",
-            "circuit_breakers": {"thresholds": [_LIMITS]},
-            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
-            "typed_extension_protocol_options": {
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "common_http_protocol_options": {"idle_timeout": _KEEP_ALIVE},
-                    "explicit_http_config": {"http_protocol_options": {}},
-                }
-            },
-        }
-    )
+    own = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}}
+    return wire.put("DiscoveryResponse", "resources", wire.typed("Cluster", wire.encode("Cluster", own) + _CLUSTER))
 
 
 def model_routes(routes: Sequence[Route], timeouts: Mapping[str, float], shares: Shares) -> bytes:
-    """What matches `/<model>/`, as JSON: the model's features, then the model itself.
+    """What matches `/<model>/`, as a fragment of the routes file: the model's features, then the model itself.
 
     `routes` are all of one model. `timeouts` in seconds by upstream. `shares` are the weights to write into the file.
     """
@@ -89,14 +83,9 @@ def model_routes(routes: Sequence[Route], timeouts: Mapping[str, float], shares:
     entries = [_entry(route, segment, timeouts, shares) for route in ordered for segment in segments(route)]
     if ordered[-1].feature is not None:
         entries.append(_nobody(ordered[-1].model, None, f"model {ordered[-1].model} is served to its features only"))
-    return orjson.dumps(
-        {
-            "action": {
-                "name": ordered[0].model,
-                "typed_config": {"@type": f"{TYPE}.config.route.v3.RouteList", "routes": entries},
-            }
-        }
-    )
+    model = ordered[0].model
+    action = {"name": model, "typed_config": {"@type": f"{TYPE}.config.route.v3.RouteList", "routes": entries}}
+    return wire.encode("MatchMap", {"map": {f"/{model}/": {"action": action}}})
 
 
 def _entry(route: Route, segment: str | None, timeouts: Mapping[str, float], shares: Shares) -> dict[str, Any]:
@@ -227,75 +216,71 @@ def _seconds(value: float) -> str:
 
 
 def cluster_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """The version (a digest of the content) and the bytes of the clusters file."""
-    return _file(b",".join(fragments.values()))
+    """The version (a digest of the content) and the bytes of the clusters file; `fragments` by cluster."""
+    return _file(b"".join(fragments[name] for name in sorted(fragments)))
 
 
 def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
     """The version and the bytes of the routes file; `fragments` by model.
 
-    Models are found by a prefix tree, so that a request's cost does not grow with their number.
+    Models are found by a prefix tree, so that a request's cost does not grow with their number. A path that is not theirs is
+    answered without a word about them.
     """
-    served = list(fragments)
-    names = ", ".join(served[:_LISTED]) + (f" and {len(served) - _LISTED} more" if len(served) > _LISTED else "")
-    sentence = f"no model is served at this path; served here: {names}" if served else "no model is served here yet"
+    sentence = "no model is served at this path" if fragments else "no model is served here yet"
     unknown = {
         "@type": f"{TYPE}.config.route.v3.Route",
         "name": "unknown",
         "match": {"prefix": "/"},
     } | _answer(404, sentence, _record(None, None, None))
-    no_match = {"action": {"name": "unknown", "typed_config": unknown}}
-    matcher: dict[str, Any] = {"on_no_match": no_match}
+    matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
-        matcher["matcher_tree"] = {
-            "input": {
-                "name": "path",
-                "typed_config": {
-                    "@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput",
-                    "header_name": ":path",
-                },
-            },
-            "prefix_match_map": {"map": {f"/{model}/": orjson.Fragment(text) for model, text in fragments.items()}},
-        }
-    host = {
-        "name": ROUTES,
-        "domains": ["*"],
-        "retry_policy": _RETRY,
-        "request_body_buffer_limit": MAX_BODY,
-        "matcher": matcher,
-    }
-    resource = {"@type": f"{TYPE}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
-    return _file(orjson.dumps(resource))
+        path = {"@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}
+        tree = wire.encode("MatcherTree", {"input": {"name": "path", "typed_config": path}})
+        tree += wire.put("MatcherTree", "prefix_match_map", b"".join(fragments[model] for model in sorted(fragments)))
+        matcher += wire.put("Matcher", "matcher_tree", tree)
+    host = {"name": ROUTES, "domains": ["*"], "retry_policy": _RETRY, "request_body_buffer_limit": MAX_BODY}
+    virtual = wire.encode("VirtualHost", host) + wire.put("VirtualHost", "matcher", matcher)
+    config = wire.encode("RouteConfiguration", {"name": ROUTES})
+    config += wire.put("RouteConfiguration", "virtual_hosts", virtual)
+    return _file(wire.put("DiscoveryResponse", "resources", wire.typed("RouteConfiguration", config)))
 
 
 def _file(resources: bytes) -> tuple[str, bytes]:
     version = blake2b(resources, digest_size=8).hexdigest()
-    return version, b'{"version_info":"%s","resources":[%s]}' % (version.encode(), resources)
+    return version, wire.encode("DiscoveryResponse", {"version_info": version}) + resources
+
+
+def from_json(content: bytes) -> bytes:
+    """A file in Envoy's JSON format in its binary one."""
+    return wire.encode("DiscoveryResponse", orjson.loads(content))
 
 
 def parse_clusters(content: bytes) -> tuple[str, dict[str, bytes]]:
-    """The version and the fragments of a clusters file that this module wrote."""
-    file = orjson.loads(content)
-    return file["version_info"], {cluster["name"]: orjson.dumps(cluster) for cluster in file["resources"]}
+    """The version and the fragments, by cluster, of a clusters file that this module wrote."""
+    fragments = {}
+    for raw in wire.values("DiscoveryResponse", content, "resources"):
+        name = next(wire.values("Cluster", wire.untyped(raw), "name"))
+        fragments[name.decode()] = wire.put("DiscoveryResponse", "resources", raw)
+    return _version(content), fragments
 
 
-def parse_routes(content: bytes) -> tuple[str, dict[str, bytes], dict[str, dict[str, int]]]:
-    """The version, the fragments by model and the shares of a routes file that this module wrote."""
-    file = orjson.loads(content)
-    matcher = file["resources"][0]["virtual_hosts"][0]["matcher"]
-    tree = matcher.get("matcher_tree", {}).get("prefix_match_map", {}).get("map", {})
-    shares = {
-        entry["name"]: {arm["name"]: arm["weight"] for arm in entry["route"]["weighted_clusters"]["clusters"]}
-        for found in tree.values()
-        for entry in found["action"]["typed_config"]["routes"]
-        if "route" in entry
-    }
-    return file["version_info"], {path.strip("/"): orjson.dumps(found) for path, found in tree.items()}, shares
+def parse_routes(content: bytes) -> tuple[str, dict[str, bytes], dict[str, Shares]]:
+    """The version, the fragments by model and the shares by model of a routes file that this module wrote."""
+    fragments: dict[str, bytes] = {}
+    shares: dict[str, Shares] = {}
+    config = wire.untyped(next(wire.values("DiscoveryResponse", content, "resources")))
+    matcher = next(wire.values("RouteConfiguration", config, "virtual_hosts", "matcher"))
+    for pair in wire.values("Matcher", matcher, "matcher_tree", "prefix_match_map", "map"):
+        fragment = wire.put("MatchMap", "map", pair)
+        ((path, found),) = wire.decode("MatchMap", fragment)["map"].items()
+        fragments[path.strip("/")] = fragment
+        shares[path.strip("/")] = {
+            entry["name"]: {arm["name"]: arm["weight"] for arm in entry["route"]["weighted_clusters"]["clusters"]}
+            for entry in found["action"]["typed_config"]["routes"]
+            if "route" in entry
+        }
+    return _version(content), fragments, shares
 
 
-def by_model(routes: Iterable[Route]) -> dict[str, list[Route]]:
-    """The routes of each model, models in order of their names."""
-    found: dict[str, list[Route]] = {}
-    for route in sorted(routes, key=lambda route: route.name):
-        found.setdefault(route.model, []).append(route)
-    return found
+def _version(content: bytes) -> str:
+    return next(wire.values("DiscoveryResponse", content, "version_info")).decode()

@@ -1,0 +1,101 @@
+"""What the table wants, a page a model, kept from call to call so that a change costs the models that it touches. Pure.
+
+check.py says which pages Envoy would refuse; supervisor.py makes the others true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tidegate.gateway import check, names
+from tidegate.gateway.model import Route, Table, Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One model: its routes, and the upstreams that their arms use. An upstream that the table lacks is one without endpoints."""
+
+    routes: tuple[Route, ...]
+    upstreams: Mapping[str, Upstream]
+
+    @property
+    def clusters(self) -> dict[str, Upstream]:
+        """Every cluster that the routes name."""
+        return {names.cluster_name(arm): self.upstreams[arm.upstream] for route in self.routes for arm in route.arms}
+
+    @property
+    def shares(self) -> dict[str, dict[str, int]]:
+        """The weights of every entry that somebody serves."""
+        return {key: entry for route in self.routes for key, entry in names.route_shares(route).items()}
+
+    @property
+    def timeouts(self) -> dict[str, float]:
+        """Seconds, by upstream."""
+        return {name: upstream.timeout for name, upstream in self.upstreams.items()}
+
+
+@dataclass(slots=True)
+class Book:
+    """All pages, and what is summed up over them.
+
+    `shares` by model; `moving`: the entries whose weights live in the runtime layer, by model; `users`: the models that name a
+    cluster; `refused`: why a page cannot be made true, by model. Whoever finds that out writes it in.
+    """
+
+    pages: dict[str, Page] = field(default_factory=dict)
+    shares: dict[str, names.Shares] = field(default_factory=dict)
+    moving: dict[str, frozenset[str]] = field(default_factory=dict)
+    users: dict[str, set[str]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def turn(self, table: Table, changed: frozenset[str] | None) -> set[str]:
+        """Take over the table as far as `changed` says (None: all of it); the models that differ."""
+        looked = self.pages.keys() | {route.model for route in table.routes} if changed is None else changed
+        routes: dict[str, list[Route]] = {}
+        for route in table.routes:
+            if route.model in looked:
+                routes.setdefault(route.model, []).append(route)
+        upstreams = {upstream.name: upstream for upstream in table.upstreams} if looked else {}
+        return {model for model in looked if self._turn(model, routes.get(model, ()), upstreams)}
+
+    def _turn(self, model: str, routes: Iterable[Route], upstreams: Mapping[str, Upstream]) -> bool:
+        ordered = tuple(sorted(routes, key=lambda route: route.name))
+        used = {
+            arm.upstream: upstreams.get(arm.upstream) or Upstream(arm.upstream, ())
+            for route in ordered
+            for arm in route.arms
+        }
+        page, before = Page(ordered, used), self.pages.pop(model, None)
+        if page == before:
+            self.pages[model] = page
+            return False
+        for name in before.clusters if before else ():
+            self.users[name].discard(model)
+            if not self.users[name]:
+                del self.users[name]
+        for known in (self.shares, self.moving, self.refused):
+            known.pop(model, None)
+        if ordered:
+            self._add(model, page)
+        return True
+
+    def _add(self, model: str, page: Page) -> None:
+        self.pages[model] = page
+        for name in page.clusters:
+            self.users.setdefault(name, set()).add(model)
+        problem = check.weights(page.routes)
+        self.shares[model] = {} if problem else page.shares
+        problem = problem or check.problem(page.routes, page.upstreams.values())
+        if problem is not None:
+            self.refused[model] = problem
+        prefixes = {
+            names.prefix(route, segment) for route in page.routes if route.moving for segment in names.segments(route)
+        }
+        moving = frozenset(prefixes & self.shares[model].keys())
+        if moving:
+            self.moving[model] = moving
+
+    def words(self) -> dict[str, str]:
+        """Why a route is not as the table wants it, by route."""
+        return {route.name: reason for model, reason in self.refused.items() for route in self.pages[model].routes}
