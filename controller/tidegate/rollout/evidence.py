@@ -119,7 +119,7 @@ def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
         analysis = absorb(analysis, batch)
     if judged and candidate.policy.watch:
         turn.update(record=record_of_stable(_record(candidate), judged).to_doc())
-    said = verdict(analysis, at=turn.now, now_open=turn.seen.open)
+    said = turn.owned(verdict(analysis, at=turn.now, now_open=turn.seen.open))
     if judged:
         turn.update(analysis=analysis.to_doc(), verdict=said)
     if said.result is Result.FAIL:

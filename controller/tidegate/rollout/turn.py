@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tidegate.analysis.model import Verdict
+from tidegate.analysis.model import Result, Verdict
 from tidegate.rollout.state import Candidate, Event, EventKind, Hold, Phase, Readiness, RouteState, Seen
 from tidegate.rollout.steps import present
 from tidegate.rollout.table import check
@@ -83,6 +83,13 @@ class Turn:
         check(self.state.route, ended.phase, phase)
         self.set(candidate=None, **changes)
         return ended
+
+    def owned(self, said: Verdict) -> Verdict:
+        """A failing verdict with whose release it is: one sentence for git, the status, the history and the alert."""
+        owners = self.seen.desired.owners if self.seen.desired is not None else ()
+        if said.result is not Result.FAIL or not owners:
+            return said
+        return replace(said, sentence=f"{said.sentence}; owner {', '.join(owners)}")
 
     def keep_verdict(self, candidate: Candidate) -> None:
         """Remember the verdict that this pass went by: the candidate itself may have left the state by its end."""

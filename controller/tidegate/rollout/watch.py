@@ -71,7 +71,7 @@ def _judged(turn: Turn, watch: Watch) -> Watch:
         number += 1
         analysis = absorb(analysis, replace(alone(batch, trial=trial), id=_FIRST + number))
     now_open = tuple(alone(batch, trial=trial) for batch in turn.seen.open if batch.start >= watch.read_to)
-    said = verdict(analysis, at=turn.now, now_open=now_open)
+    said = turn.owned(verdict(analysis, at=turn.now, now_open=now_open))
     if not fresh and said.result is not Result.FAIL:
         return watch
     read_to = max([watch.read_to, *(batch.end for batch in fresh)])
