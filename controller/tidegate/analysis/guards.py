@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.analysis.bounds import mean_reach
+from tidegate.analysis.effects import Effect
 from tidegate.analysis.means import MeanAbsolute, MeanRelative
 from tidegate.analysis.metrics import Kind, Metric, metric_of, unsupported, usable_rate
 from tidegate.analysis.noninferiority import Test, promotion_test, rollback_test
 from tidegate.analysis.onearm import OneArm
-from tidegate.analysis.rates import Look, RateAbsolute, RateRelative, Row
+from tidegate.analysis.rates import Look, RateAbsolute, RateRelative, Row, phi_of
 from tidegate.spec.policy import Guardrail
 
 WINDOWS = 6
@@ -63,7 +64,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One guardrail, its tests and its recent windows. `why_not` says why it cannot be judged at all."""
+    """One guardrail, its tests and its recent windows. `why_not` says why it cannot be judged at all.
+
+    `peak`: the largest log E of a rollback so far.
+    """
 
     guardrail: Guardrail
     metric: Metric
@@ -75,6 +79,8 @@ class Guard:
     dry: int = 0
     excluded: bool = False
     alone: bool = False
+    effect: Effect = field(default_factory=Effect)
+    peak: float = 0.0
 
     @classmethod
     def new(
@@ -107,7 +113,8 @@ class Guard:
         lift = _absorb(self.lift, look, excused) if self.lift is not None else None
         shown, invalid = self._shown(look)
         has_traffic = look.batch.candidate.requests > 0
-        return replace(
+        phi = _phi(self.fall, self.metric, look)
+        new = replace(
             self,
             fall=fall,
             lift=lift,
@@ -116,7 +123,9 @@ class Guard:
             dry=0 if shown[0] + invalid else self.dry + has_traffic,
             excluded=self.excluded or (lift is not None and lift.log_e >= promote_at),
             alone=look.alone if has_traffic else self.alone,
+            effect=self.effect.absorb(self.metric, look.batch, phi),
         )
+        return replace(new, peak=max(self.peak, new.log_e))
 
     def with_row(self, look: Look) -> Guard:
         """The recent windows with this batch in them (for a batch still open, too)."""
@@ -193,6 +202,8 @@ class Guard:
             "excluded": self.excluded,
             "alone": self.alone,
             "counts": self.metric.kind is Kind.COUNTS,
+            "effect": self.effect.to_doc(),
+            "peak": self.peak,
         }
 
     def with_doc(self, doc: Mapping[str, Any]) -> Guard:
@@ -206,6 +217,8 @@ class Guard:
             dry=doc["dry"],
             excluded=doc["excluded"],
             alone=doc["alone"],
+            effect=Effect.from_doc(doc["effect"]) if "effect" in doc else Effect(),
+            peak=doc.get("peak", 0.0),
         )
 
     def _shown(self, look: Look) -> tuple[Row, int]:
@@ -230,6 +243,13 @@ def _absorb(test: Test, look: Look, excused: bool) -> Test:
     if isinstance(test, RateAbsolute | MeanAbsolute):
         return test.absorb(look, excused=excused)
     return test.absorb(look)
+
+
+def _phi(test: Test, metric: Metric, look: Look) -> float:
+    """The dispersion known before the batch; scores have none."""
+    if isinstance(test, RateRelative | RateAbsolute):
+        return phi_of(test.strands, metric, look.batch.segment)
+    return 1.0
 
 
 def _sum(rows: tuple[tuple[float, Row], ...]) -> Row:

@@ -58,7 +58,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One guardrail's numbers. `e` against `threshold` = 1/alpha; `observed` and `baseline` in the metric's unit."""
+    """One guardrail's numbers. `e` against `threshold` = 1/alpha; `observed` and `baseline` in the metric's unit.
+
+    `p` is the anytime p-value, one over the largest E so far. `effect` is a `ratio` (candidate over stable), a
+    `difference` (candidate minus stable) or the `value` itself, as `effect_kind` says; it and `observed` have confidence
+    sequences at the policy's confidence, in the metric's unit. None: not known, and for an upper end: nothing excluded.
+    `segment` names the segment that a guardrail with `segments` speaks of; `parts` are the judgements of all of them.
+    """
 
     metric: str
     limit: str
@@ -72,6 +78,15 @@ class Judgement:
     excluded: bool
     sentence: str
     needed: int | None = None
+    p: float | None = None
+    observed_low: float | None = None
+    observed_high: float | None = None
+    effect_kind: str | None = None
+    effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
+    segment: str | None = None
+    parts: tuple[Judgement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

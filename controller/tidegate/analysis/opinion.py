@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass
 
 from tidegate.analysis import joint, words
+from tidegate.analysis.effects import Figures, latencies
 from tidegate.analysis.guards import LEAST, Guard
 from tidegate.analysis.latency import quantile
 from tidegate.analysis.metrics import Kind
 from tidegate.analysis.model import Judgement, Result
-from tidegate.analysis.rates import RateAbsolute, RateRelative
+from tidegate.analysis.rates import RateAbsolute, RateRelative, widest
 from tidegate.analysis.samples import bernoulli_kl, decisions, rates_information
 from tidegate.spec.policy import Guardrail
 
@@ -96,12 +97,27 @@ def judgement(
             "over the limit {}, not proven yet" if _over(rail, observed, baseline) else "within the limit {} so far"
         )
         text = f"{seen}; {stands.format(bound)}{more}"
+    figures = _figures(guard, settings.alpha, cells)
     return Judgement(
         metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=observed,
         baseline=baseline, requests=guard.tally.n_c + guard.tally.n_b, candidate_requests=guard.tally.n_c,
         e=math.exp(min(guard.log_e, _CAP)), threshold=_threshold(settings, index), sentence=text, needed=needed,
-        excluded=guard.excluded and guard.tally.n_c >= rail.min_requests,
+        excluded=guard.excluded and guard.tally.n_c >= rail.min_requests, p=math.exp(-guard.peak),
+        observed_low=figures.observed_low, observed_high=figures.observed_high, effect_kind=figures.kind,
+        effect=figures.effect, effect_low=figures.low, effect_high=figures.high,
     )  # fmt: skip
+
+
+def _figures(guard: Guard, alpha: float, cells: tuple[Cells, Cells]) -> Figures:
+    """The effect and its confidence sequence, at the policy's confidence."""
+    rail, metric, fall = guard.guardrail, guard.metric, guard.fall
+    if metric.kind is Kind.LATENCY:
+        return latencies(cells, metric.q, alpha, relative=rail.relative)
+    if metric.kind is Kind.SCORE:
+        return guard.effect.scores(metric, alpha, relative=rail.relative)
+    phi = widest(fall.strands) if isinstance(fall, RateRelative | RateAbsolute) else 1.0
+    counts = guard.tally.n_c, guard.tally.x_c
+    return guard.effect.rates(counts, alpha, phi, guard.tally.baseline, relative=rail.relative)
 
 
 def _over(rail: Guardrail, observed: float | None, baseline: float | None) -> bool:

@@ -65,6 +65,16 @@ class Strand:
 Strands = Mapping[str | None, Strand]
 
 
+def phi_of(strands: Strands, metric: Metric, segment: str | None) -> float:
+    """The dispersion known of a segment before its next batch."""
+    return (strands.get(segment) or _fresh(metric)).dispersion.phi
+
+
+def widest(strands: Strands) -> float:
+    """The largest dispersion of all segments; 1 before any batch."""
+    return max((strand.dispersion.phi for strand in strands.values()), default=1.0)
+
+
 def strands_doc(strands: Strands) -> list[list[Any]]:
     """Strands as JSON-safe pairs: a segment's name may be None, which no JSON key can be."""
     return [[segment, strand.to_doc()] for segment, strand in strands.items()]

@@ -180,12 +180,13 @@ def _load_verdict(doc: Mapping[str, Any]) -> Verdict:
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
     doc = {name: _number(value) for name, value in _plain(judgement).items()}
-    return doc | {"result": str(judgement.result)}
+    return doc | {"result": str(judgement.result), "parts": [_judgement(part) for part in judgement.parts]}
 
 
 def _load_judgement(doc: Mapping[str, Any]) -> Judgement:
     values = {name: _load_number(value) for name, value in doc.items()}
-    return Judgement(**{**values, "result": Result(doc["result"])})
+    parts = tuple(_load_judgement(part) for part in doc.get("parts", ()))
+    return Judgement(**{**values, "result": Result(doc["result"]), "parts": parts})
 
 
 def _number(value: Any) -> Any:
