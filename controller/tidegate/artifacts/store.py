@@ -104,17 +104,23 @@ class Store:
         this moment stays. A container with a removed file mounted keeps it until it ends.
         """
         removed = []
-        for folder in self._folders():
-            if folder.name not in keep and not _lately(folder, unused_for):
-                with contextlib.suppress(BusyError), locked(self._locks / folder.name, wait=False, remove=True):
-                    size = sum(path.stat().st_size for path in _files(folder))
-                    (folder / STAMP).unlink(missing_ok=True)
-                    shutil.rmtree(folder)
-                    removed.append(Removed(folder.name, size))
+        for folder in self._unused(keep, unused_for):
+            with contextlib.suppress(BusyError), locked(self._locks / folder.name, wait=False, remove=True):
+                size = _size(folder)
+                (folder / STAMP).unlink(missing_ok=True)
+                shutil.rmtree(folder)
+                removed.append(Removed(folder.name, size))
         for path in self._partial.glob("*"):
             with contextlib.suppress(BusyError), locked(self._locks / path.name.partition(".")[0], wait=False):
                 path.unlink(missing_ok=True)
         return removed
+
+    def unused(self, keep: Collection[str], *, unused_for: float = 0.0) -> list[Removed]:
+        """What `collect` would remove just now."""
+        return [Removed(folder.name, _size(folder)) for folder in self._unused(keep, unused_for)]
+
+    def _unused(self, keep: Collection[str], unused_for: float) -> list[Path]:
+        return [one for one in self._folders() if one.name not in keep and not _lately(one, unused_for)]
 
     @property
     def _locks(self) -> Path:
@@ -177,6 +183,10 @@ def _check(intake: Intake, uri: str, sha256: str, size: int | None) -> None:
             where=uri,
             fix="put the declared file there again, or declare this one as a new version",
         )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _files(folder))
 
 
 def _files(folder: Path) -> list[Path]:

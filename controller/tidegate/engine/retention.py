@@ -1,13 +1,14 @@
 """Artifacts that nobody needs any more leave the cache, as the policies' `retire` says; what is needed is marked as such.
 
-Two controllers may share a cache: what one of them needs was marked lately, so the other leaves it alone.
-Neighbours: rollout/retention.py says what stays, artifacts/store.py removes, loop.py has this run now and then.
+Two controllers may share a cache: what one of them needs was marked lately, so the other leaves it alone. Neighbours:
+rollout/retention.py says what stays, artifacts/store.py removes, loop.py has this run now and then, `tidegate gc` by hand.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from tidegate.artifacts.store import Removed, Store
 from tidegate.engine.catalog import Catalog
@@ -21,6 +22,44 @@ log = logging.getLogger(__name__)
 KEY = ("retention",)
 FIRST = 60.0
 EVERY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What the policies want: these releases stay, and what none of them needs goes `after` so many seconds unused."""
+
+    releases: tuple[Release, ...]
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What releases are made of: artifacts by sha256, and images."""
+
+    artifacts: frozenset[str]
+    images: frozenset[str]
+
+
+def sweep_of(states: Mapping[str, RouteState], wishes: Mapping[str, Desired | None]) -> Sweep | None:
+    """What the policies want; None where none says `retire`. What nobody keeps stays as long as the most patient says."""
+    policies = {route: wish.policy for route, wish in wishes.items() if wish is not None}
+    times = [policy.retire.after for policy in policies.values() if policy.retire is not None]
+    if not times:
+        return None
+    releases = [release for route, state in states.items() for release in kept(state, policies.get(route))]
+    return Sweep(tuple(releases), max(times))
+
+
+def needed(catalog: Catalog, releases: Iterable[Release]) -> Needed:
+    """What these releases are made of. Raises what the catalog raises: with one unread, what goes would be a guess."""
+    artifacts: set[str] = set()
+    images: set[str] = set()
+    for release in releases:
+        version = catalog.entry(release).version
+        artifacts |= {version.artifact.sha256} if version.artifact is not None else set()
+        artifacts |= {adapter.sha256 for adapter in version.adapters}
+        images |= {version.runtime.image} if version.runtime is not None and version.runtime.image else set()
+    return Needed(frozenset(artifacts), frozenset(images))
 
 
 class Retention:
@@ -44,14 +83,10 @@ class Retention:
         return True
 
     def submit(self, states: Mapping[str, RouteState], wishes: Mapping[str, Desired | None], workers: Workers) -> None:
-        """Start a sweep, if any policy wants one. What nobody keeps stays as long as the most patient of them says."""
-        policies = {route: wish.policy for route, wish in wishes.items() if wish is not None}
-        times = [policy.retire.after for policy in policies.values() if policy.retire is not None]
-        if not times:
-            return
-        releases = [release for route, state in states.items() for release in kept(state, policies.get(route))]
-        after = max(times)
-        workers.submit(KEY, lambda: self._sweep(releases, after), slow=True)
+        """Start a sweep, if any policy wants one."""
+        sweep = sweep_of(states, wishes)
+        if sweep is not None:
+            workers.submit(KEY, lambda: self._sweep(sweep), slow=True)
 
     def took(self, done: Done) -> bool:
         """Take in a sweep that ended. True when it was one."""
@@ -63,12 +98,8 @@ class Retention:
             log.info("artifact %s left the cache: nobody needs it any more (%d bytes)", gone.sha256[:12], gone.size)
         return True
 
-    def _sweep(self, releases: list[Release], after: float) -> list[Removed]:
-        """Nothing goes while any declaration cannot be read: that would be a guess. Raises what the catalog raises."""
-        keep: set[str] = set()
-        for release in releases:
-            version = self._catalog.entry(release).version
-            keep |= {version.artifact.sha256} if version.artifact is not None else set()
-            keep |= {adapter.sha256 for adapter in version.adapters}
+    def _sweep(self, sweep: Sweep) -> list[Removed]:
+        """Nothing goes while any declaration cannot be read. Raises what the catalog raises."""
+        keep = needed(self._catalog, sweep.releases).artifacts
         self._store.mark(keep)
-        return self._store.collect(keep, unused_for=after)
+        return self._store.collect(keep, unused_for=sweep.after)

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import docker
@@ -22,7 +22,7 @@ from tidegate.runtime import container
 from tidegate.runtime.address import Reach
 from tidegate.runtime.events import Listener
 from tidegate.runtime.faults import engine_faults, is_conflict, is_missing_image
-from tidegate.runtime.images import pull
+from tidegate.runtime.images import drop, idle, pull
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.labels import INSTANCE, NAME
 from tidegate.runtime.task import Task, TaskEnded, run_task
@@ -76,6 +76,16 @@ class DockerRuntime:
                 with contextlib.suppress(NotFound):
                     self._api.stop(found["Id"], timeout=math.ceil(grace))
                 self._remove(found["Id"])
+
+    def idle_images(self, names: Collection[str]) -> dict[str, int]:
+        """Of these images those that are here and that no container uses, anybody's, with their size in bytes."""
+        with engine_faults("look at images"):
+            return idle(self._client, names)
+
+    def drop_image(self, name: str) -> None:
+        """Remove an image that no container uses. Raises NeedsPerson when one does by now."""
+        with engine_faults(f"remove {name}"):
+            drop(self._client, name)
 
     def logs(self, name: str, tail: int | None = None, follow: bool = False) -> Iterator[str]:
         """Lines of output, oldest first. `follow` ends with the container. Raises NeedsPerson for an unknown name."""

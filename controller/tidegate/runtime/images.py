@@ -1,14 +1,15 @@
-"""Brings an image that the engine lacks, by digest, and tells "there is no such image" from "try again".
+"""Brings an image that the engine lacks, by digest, and tells "there is no such image" from "try again"; takes it away.
 
-Neighbours: docker.py calls it when a container cannot be made for lack of its image.
+Neighbours: docker.py calls it when a container cannot be made for lack of its image, and for `tidegate gc`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 from docker.utils import parse_repository_tag
 
 from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
@@ -33,6 +34,28 @@ def pull(client: docker.DockerClient, image: str) -> None:
                 raise _fault(image, str(line["error"]))
     except APIError as error:
         raise _fault(image, str(error.explanation or error)) from error
+
+
+def idle(client: docker.DockerClient, names: Iterable[str]) -> dict[str, int]:
+    """Of these images those that the engine has and no container uses, running or not, with their size in bytes."""
+    used = {entry["ImageID"] for entry in client.api.containers(all=True)}
+    found = {}
+    for name in sorted(names):
+        try:
+            image = client.images.get(name)
+        except ImageNotFound:
+            continue
+        if image.id not in used:
+            found[name] = int(image.attrs["Size"])
+    return found
+
+
+def drop(client: docker.DockerClient, name: str) -> None:
+    """Remove an image by this name; one that a container uses stays, and so does one with another name besides."""
+    try:
+        client.api.remove_image(name, force=False)
+    except APIError as error:
+        raise NeedsPerson(f"the image stays: {error.explanation or error}", where=name) from error
 
 
 def _fault(image: str, text: str) -> TidegateError:

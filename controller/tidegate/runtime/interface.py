@@ -5,10 +5,10 @@ The engine owns it. Observed state comes from the engine of containers, never fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tidegate.spec.version import Runtime as RuntimeSpec
 
@@ -53,6 +53,19 @@ class Instance:
     exit_code: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     begun: bool = True
+
+
+@runtime_checkable
+class HoldsImages(Protocol):
+    """A runtime with images of its own; processes have none."""
+
+    def idle_images(self, names: Collection[str]) -> dict[str, int]:
+        """Of these images those that are here and that no container uses, anybody's, with their size in bytes."""
+        ...
+
+    def drop_image(self, name: str) -> None:
+        """Remove an image that no container uses. Raises NeedsPerson when one does by now."""
+        ...
 
 
 class Runtime(Protocol):

@@ -1,0 +1,115 @@
+"""`tidegate gc`: what nobody needs any more, and why; removed only when asked for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate.cli.output import ConfigOption, Format, FormatOption, print_json
+from tidegate.spec.errors import TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.engine.cleaning import Plan
+    from tidegate.engine.settings import Settings
+    from tidegate.runtime.interface import Runtime
+
+
+def gc(
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it; else it is only shown.")] = False,
+    config: ConfigOption = None,
+    format: FormatOption = Format.TEXT,  # noqa: A002 the option's name
+) -> None:
+    """Show what may go (artifacts, images, ended servers, the record past its time) and why; with --apply, remove it.
+
+    Never what is hot, on standby or within a rollback window. The controller does the same by itself, images excepted.
+
+    Example: tidegate gc --apply
+    """
+    import tempfile
+
+    from tidegate.engine.settings import open_settings
+    from tidegate.runtime.select import open_runtime
+
+    settings = open_settings(config)
+    runtime = open_runtime(settings.runtime, settings.controller.instance, settings.state)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tidegate-gc-") as folder:
+            plan = _plan(settings, runtime, Path(folder))
+            failed = _remove(plan) if apply else {}
+    finally:
+        runtime.close()
+    if format is Format.JSON:
+        removed = [
+            {"kind": one.kind, "name": one.name, "bytes": one.size, "why": one.why, "failed": failed.get(one.name)}
+            for one in plan.waste
+        ]
+        print_json({"version": 1, "applied": apply, "waste": removed, "left": list(plan.left)})
+    else:
+        _show(plan, failed, apply)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _plan(settings: Settings, runtime: Runtime, folder: Path) -> Plan:
+    from tidegate.artifacts.store import Store
+    from tidegate.audit.archive import Archive
+    from tidegate.engine.archiving import FOLDER
+    from tidegate.engine.catalog import Catalog
+    from tidegate.engine.cleaning import cleaning
+    from tidegate.engine.lineage import reading_mirror
+    from tidegate.engine.live import controller_alive
+    from tidegate.engine.routes import Routes
+    from tidegate.engine.source import Snapshot, Source
+    from tidegate.gitrepo.record import Record
+    from tidegate.journal.reader import Reader
+    from tidegate.rollout.serial import from_doc
+
+    declared = settings.controller
+    mirror = reading_mirror(settings, folder)
+    with Reader(settings.journal) as journal:
+        states = {route: from_doc(doc) for route, doc in journal.states().items()}
+    head = mirror.head()
+    snapshot = Source(mirror, Record(mirror), mirror.environment).at(head) if head is not None else Snapshot()
+    return cleaning(
+        states,
+        Routes(states).wishes(snapshot),
+        Catalog(mirror.blob),
+        Store(settings.cache, declared.artifacts.stores, settings.root),
+        runtime,
+        Archive(settings.state / FOLDER),
+        declared.record,
+        time.time(),
+        acting=controller_alive(settings.state),
+    )
+
+
+def _remove(plan: Plan) -> dict[str, str]:
+    """By name, why something could not be removed."""
+    failed = {}
+    for one in plan.waste:
+        try:
+            one.remove()
+        except TidegateError as error:
+            failed[one.name] = error.message
+    return failed
+
+
+def _show(plan: Plan, failed: dict[str, str], applied: bool) -> None:
+    for one in plan.waste:
+        size = f"{one.size / 1e6:,.1f} MB" if one.size else ""
+        typer.echo(f"{one.kind:<9} {one.name}  {size}  {one.why}".rstrip())
+        if one.name in failed:
+            typer.echo(f"          stays: {failed[one.name]}")
+    for text in plan.left:
+        typer.echo(f"kept      {text}")
+    total = sum(one.size for one in plan.waste if one.name not in failed) / 1e6
+    number = len(plan.waste) - len(failed)
+    if applied:
+        typer.echo(f"{number} removed, {total:,.1f} MB")
+    else:
+        typer.echo(
+            f"{number} would be removed, {total:,.1f} MB: tidegate gc --apply" if plan.waste else "nothing to remove"
+        )
