@@ -5,6 +5,6 @@ pytest_plugins = [
     "support.places",
     "support.model_server",
     "support.world",
-    "support.own_engine",
+    "support.own_engine", "support.prometheus",
     "support.receiver",
 ]

@@ -1,4 +1,6 @@
-"""The controller's HTTP API: a signed webhook that hints, health, and the status as JSON. It changes nothing: git does.
+"""The controller's HTTP API: a signed webhook that hints, health, the status as JSON, and feedback on single answers.
+
+What should run is changed by git alone.
 
 Neighbours: server.py runs it in a thread; the engine passes in the callables.
 """
@@ -17,9 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tidegate.spec.errors import TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 
 MAX_BODY = 25 * 1024 * 1024  # bytes: the largest payload that GitHub sends
+MAX_FEEDBACK = 8 * 1024 * 1024
 BODY_SECONDS = 15.0
 SIGNATURE = "x-hub-signature-256"
 
@@ -32,11 +35,13 @@ def application(
     ready: Callable[[], str | None],
     secret: bytes | None = None,
     tokens: tuple[str, ...] = (),
+    feedback: Callable[[bytes], Mapping[str, Any]] | None = None,
 ) -> Starlette:
     """The application. `hint`: the repository may have changed. `status`: what /api/status answers.
 
     `healthy`, `ready`: None when all is well, else the reason in one sentence. `secret`: the webhook's HMAC key.
-    `tokens`: whoever sends one of them as a bearer may read the status; none given, everybody may.
+    `tokens`: whoever sends one of them as a bearer may read the status and send feedback; none given, everybody may read
+    it, and feedback is refused. `feedback` takes the body in and answers what became of it; all of that is durable then.
     """
 
     async def webhook(request: Request) -> Response:
@@ -60,13 +65,36 @@ def application(
 
     def api_status(request: Request) -> Response:
         if tokens and not _allowed(request.headers.get("authorization", ""), tokens):
-            answer = _error(401, "this needs a token", "send Authorization: Bearer TOKEN (server.tokens)")
-            answer.headers["www-authenticate"] = "Bearer"
-            return answer
+            return _unknown_caller()
         try:
             return JSONResponse(dict(status()))
         except TidegateError as error:
             return _error(503, str(error))
+
+    async def api_feedback(request: Request) -> Response:
+        if feedback is None or not tokens:
+            # Who may send feedback may have a release taken back: nobody may as long as nobody has been named.
+            return _error(503, "no token is configured for feedback", "set server.tokens in tidegate.yaml")
+        if not _allowed(request.headers.get("authorization", ""), tokens):
+            return _unknown_caller()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request, MAX_FEEDBACK)
+        except TimeoutError:
+            return _error(408, f"the body did not come in {BODY_SECONDS:g} s")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return _error(413, f"the body has more than {MAX_FEEDBACK} bytes", "send it in several parts")
+        try:
+            found = await run_in_threadpool(feedback, body)
+        except NeedsPerson as error:
+            return _error(400 if error.where is None else 503, error.message, error.fix)
+        except RetryLater as error:
+            answer = _error(503, str(error))
+            answer.headers["retry-after"] = str(max(1, round(error.delay)))
+            return answer
+        return JSONResponse(dict(found), status_code=422 if found["refused"] else 202 if found["unknown"] else 200)
 
     return Starlette(
         routes=[
@@ -74,6 +102,7 @@ def application(
             Route("/healthz", _check(healthy)),
             Route("/readyz", _check(ready)),
             Route("/api/status", api_status),
+            Route("/api/feedback", api_feedback, methods=["POST"]),
         ]
     )
 
@@ -84,6 +113,25 @@ def _check(reason: Callable[[], str | None]) -> Callable[[Request], Response]:
         return _error(503, why) if why else JSONResponse({"status": "ok"})
 
     return endpoint
+
+
+def _unknown_caller() -> JSONResponse:
+    answer = _error(401, "this needs a token", "send Authorization: Bearer TOKEN (server.tokens)")
+    answer.headers["www-authenticate"] = "Bearer"
+    return answer
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """The whole body, None as soon as it is too long (bytes)."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
 
 
 def _error(code: int, message: str, fix: str | None = None) -> JSONResponse:

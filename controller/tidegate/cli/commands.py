@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "init": "init", "validate": "validate", "explain": "explain", "rules": "explain", "pin": "pin", "plan": "plan",
     "comment": "comment", "run": "run", "status": "status", "history": "history", "events": "events", "logs": "logs",
     "at": "at", "audit": "audit", "gc": "gc",
-    "rollback": "rollback", "approve": "asking", "hold": "asking", "resume": "asking", "retry": "asking",
+    "rollback": "rollback", "feedback": "feedback", "approve": "asking", "hold": "asking", "resume": "asking", "retry": "asking",
     "simulate": "simulate", "backtest": "backtest", "doctor": "doctor", "alerts": "alerts", "schema": "schema", "demo": "demo",
 }  # fmt: skip
 """Name of the command, as the help lists them -> its module in this room."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli.output import ConfigOption
-from tidegate.spec.errors import NeedsPerson
 
 if TYPE_CHECKING:
     from tidegate.api.server import Server
     from tidegate.engine.build import Parts
     from tidegate.engine.runner import Runner
-    from tidegate.spec.base import Secret
 
 
 def run(
@@ -79,36 +75,22 @@ def _server(parts: Parts, runner: Runner) -> Server | None:
         return None
     from tidegate.api.app import application
     from tidegate.api.server import Server
+    from tidegate.sources.access import secret
 
-    secret = _secret(settings.webhook_secret, parts.settings.root) if settings.webhook_secret else None
+    key = secret(settings.webhook_secret, parts.settings.root) if settings.webhook_secret else None
     app = application(
         hint=runner.hint_git,
         status=runner.status,
         healthy=lambda: None,
         ready=lambda: None if parts.gateway.alive() else "the gateway is down",
-        secret=secret.encode() if secret else None,
-        tokens=tuple(_secret(token, parts.settings.root) for token in settings.tokens),
+        secret=key.encode() if key else None,
+        tokens=tuple(secret(token, parts.settings.root) for token in settings.tokens),
+        feedback=parts.controller.sources.accept,
     )
     server = Server(app, settings.address)
     server.start()
     logging.getLogger("tidegate").info("the API listens on %s", server.address)
     return server
-
-
-def _secret(reference: Secret, root: Path) -> str:
-    if reference.env is not None:
-        value = os.environ.get(reference.env)
-        if value:
-            return value
-        raise NeedsPerson(f"the environment variable {reference.env} is not set", fix=f"export {reference.env}=...")
-    if reference.file is not None:
-        try:
-            return (root / reference.file).read_text().strip()
-        except OSError as error:
-            raise NeedsPerson(
-                f"cannot be read: {error.strerror}", where=reference.file, fix="check `server` in tidegate.yaml"
-            ) from error
-    raise NeedsPerson("a secret needs 'env' or 'file'", where="tidegate.yaml", fix="write {env: NAME} or {file: PATH}")
 
 
 def _take_down(parts: Parts) -> None:

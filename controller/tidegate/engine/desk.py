@@ -34,12 +34,15 @@ class News:
 
 
 class Desk:
-    """One controller's. `reader` is a reader of the record with a cursor of its own, which the store keeps."""
+    """One controller's. `reader` is a reader of the record with a cursor of its own, which the store keeps.
+
+    `asked`: by route and metric, what policies ask feedback for; None: that is not known yet, and nothing may be left out.
+    """
 
     def __init__(
         self, folder: Path, settings: FeedbackSettings, reader: RecordReader, now: Callable[[], float]
     ) -> None:
-        self.asked: Bounds = {}
+        self.asked: Bounds | None = None
         self._path = folder / NAME
         self._settings = settings
         self._reader = reader
@@ -62,8 +65,9 @@ class Desk:
         reports, refused = list[Report](), list[Refused]()
         for one in parse(body):
             (reports if isinstance(one, Report) else refused).append(one)  # type: ignore[arg-type]  # the list of its kind
-        self._catch_up()
-        found = self._store().accept(reports, self.asked)
+        asked = self._known()
+        self._catch_up(asked)
+        found = self._store().accept(reports, asked)
         counts = dict(found.counts)
         doc: dict[str, Any] = {
             "version": 1,
@@ -75,8 +79,7 @@ class Desk:
             doc["unknown_ids"] = found.unknown
             doc["hint"] = f"an id that is not in the record within {WAIT:.0f} s is given up"
         if counts.get("unasked"):
-            asked = sorted({metric for metrics in self.asked.values() for metric in metrics})
-            doc["asked"] = asked
+            doc["asked"] = sorted({metric for metrics in asked.values() for metric in metrics})
         if refused:
             doc["refusals"] = [{"place": one.place, "why": one.why} for one in refused[:SHOWN]]
         return doc
@@ -86,12 +89,18 @@ class Desk:
 
         `wanted`: by route, after which label, and since when (epoch seconds).
         """
-        self._catch_up()
+        asked = self._known()
+        self._catch_up(asked)
         store = self._store()
-        store.join(self.asked)
+        store.join(asked)
         labels = {route: store.since(route, seq, at) for route, (seq, at) in wanted.items()}
         return News({route: found for route, found in labels.items() if found}, store.counts(),
                     any(len(found) >= LINES // 2 for found in labels.values()))  # fmt: skip
+
+    def _known(self) -> Bounds:
+        if self.asked is None:
+            raise RetryLater("the controller has not read git yet, so it is not known what is asked for")
+        return self.asked
 
     def _store(self) -> Feedback:
         with self._lock:
@@ -100,13 +109,12 @@ class Desk:
                 self._opened = Feedback(self._path, retention=settings.retention, most=settings.requests, now=self._now)
             return self._opened
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, asked: Bounds) -> None:
         """Index what the gateway has recorded since the last time."""
         store = self._store()
         with self._lock:
             saved = store.cursor()
             cursor = Cursor.from_json(saved) if saved is not None else self._reader.end()
-            asked = self.asked
             more = saved is None
             while True:
                 try:

@@ -20,7 +20,7 @@ from tidegate.rollout.state import Desired, Hold, RouteState, Trouble
 from tidegate.sources.access import Access
 from tidegate.sources.ask import look
 from tidegate.sources.interface import Arm, Look, Reading
-from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.policy import Guardrail, PolicyFields
 from tidegate.spec.release import Release, split_route
 
@@ -64,20 +64,25 @@ class Sources:
         self._saved: dict[str, Any] = dict(saved.get("polls", {}))
         self._taken: dict[str, int] = dict(saved.get("taken", {}))
         self._followed: dict[str, _Followed] = {}
-        self._in_git: Mapping[str, Metrics] = {}
+        self._in_git: dict[str, Metrics] | None = _metrics(saved["asked"]) if "asked" in saved else None
         self._next_feedback = 0.0
         self._counts: Mapping[str, Mapping[str, int]] = {}
         self._problem: TidegateError | None = None
+        self._tell_desk()
 
     # -- what is to be asked -------------------------------------------------------------------------------------------
 
     def saw(self, desired: Mapping[str, Desired | str]) -> None:
-        """Git was read: feedback is indexed for the routes whose policies ask for it, on trial or not."""
-        self._in_git = {
-            route: metrics
-            for route, wish in desired.items()
-            if isinstance(wish, Desired) and (metrics := _feedback(_guardrails(wish.policy)))
-        }
+        """Git was read: feedback is indexed for the routes whose policies ask for it, on trial or not.
+
+        Of a route whose files cannot be read (its wish is the reason), what was known stays.
+        """
+        known, found = self._in_git or {}, dict[str, Metrics]()
+        for route, wish in desired.items():
+            metrics = _feedback(_guardrails(wish.policy)) if isinstance(wish, Desired) else known.get(route, {})
+            if metrics:
+                found[route] = metrics
+        self._in_git = found
         self._tell_desk()
 
     def follow(self, state: RouteState) -> None:
@@ -120,7 +125,7 @@ class Sources:
         )
 
     def _tell_desk(self) -> None:
-        if self.desk is None:
+        if self.desk is None or self._in_git is None:
             return
         asked = dict(self._in_git)
         for route, one in self._followed.items():
@@ -202,13 +207,19 @@ class Sources:
         found = (poll.trouble() for key, poll in one.polls.items() if key in one.needed)
         return tuple(trouble for trouble in found if trouble is not None)
 
+    def accept(self, body: bytes) -> dict[str, Any]:
+        """Take in feedback that was sent, from any thread; what it says was taken is on disk. Raises as Desk.accept does."""
+        if self.desk is None:
+            raise RetryLater("this controller takes no feedback in")
+        return self.desk.accept(body)
+
     # -- for people, and over restarts ---------------------------------------------------------------------------------
 
     def status(self, route: str) -> list[dict[str, Any]]:
         """The sources that are asked for this route."""
         one, now = self._followed.get(route), self._now()
         asked = [poll.status(now) for poll in one.polls.values()] if one is not None else []
-        metrics = sorted(self.desk.asked.get(route, {})) if self.desk is not None else []
+        metrics = sorted((self.desk.asked or {}).get(route, {})) if self.desk is not None else []
         counts = dict(self._counts.get(route, {}))
         return asked + [{"source": "feedback", "metric": metric, "counts": counts} for metric in metrics]
 
@@ -244,7 +255,13 @@ class Sources:
             for route, one in self._followed.items()
             if one.polls
         }
-        return {"polls": {**self._saved, **polls}, "taken": dict(self._taken)}
+        doc: dict[str, Any] = {"polls": {**self._saved, **polls}, "taken": dict(self._taken)}
+        if self._in_git is not None:
+            doc["asked"] = {
+                route: {metric: list(bounds) for metric, bounds in metrics.items()}
+                for route, metrics in self._in_git.items()
+            }
+        return doc
 
     def forget(self, route: str) -> None:
         """The route is no more."""
@@ -299,6 +316,11 @@ def _guardrails(policy: PolicyFields) -> tuple[Guardrail, ...]:
 def _feedback(guardrails: tuple[Guardrail, ...]) -> Metrics:
     """The metrics that feedback is asked for, with their bounds."""
     return {one.metric: one.bounds for one in guardrails if one.source == "feedback"}
+
+
+def _metrics(doc: Mapping[str, Mapping[str, Any]]) -> dict[str, Metrics]:
+    """What `to_doc` kept of the metrics that are asked for."""
+    return {route: {metric: (low, high) for metric, (low, high) in of.items()} for route, of in doc.items()}
 
 
 def _arms(state: RouteState) -> dict[Arm, dict[str, str]]:

@@ -57,7 +57,7 @@ def secret(reference: Secret, root: Path) -> str:
         return (root / reference.file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        fix = "check sources.credentials in tidegate.yaml"
+        fix = "check the path in tidegate.yaml; it is relative to that file"
         raise NeedsPerson(f"the secret cannot be read: {why}", where=reference.file, fix=fix) from error
 
 

@@ -112,10 +112,11 @@ class _Asker:
     def _parsed(self, kind: str, result: Any) -> Values:
         if kind == "scalar":
             return {self._times[0]: float(result[1])}
-        if kind not in ("vector", "matrix"):
-            raise NeedsPerson(f"the query gives a {kind}", where=self.where, fix="write a query that gives one number")
+        if kind != ("vector" if len(self._times) == 1 else "matrix"):
+            what = "several values of each series" if kind == "matrix" else f"a {kind}"
+            raise NeedsPerson(f"the query gives {what}", where=self.where, fix="write a query that gives one number")
         if len(result) > 1:
-            labels = " and ".join(str(one["metric"]) for one in result[:2])
+            labels = " and ".join(_labels(one["metric"]) for one in result[:2])
             raise NeedsPerson(
                 f"the query gives {len(result)} series, such as {labels}",
                 where=self.where,
@@ -178,6 +179,12 @@ def _why(values: Values, aged: Ages, source: PrometheusSource) -> str:
         return "the query gives nothing"
     newest = min(_age(at, aged) for at in values)
     return f"the newest sample is {newest:.0f} s old or older, and {source.stale} is the most"
+
+
+def _labels(metric: Mapping[str, str]) -> str:
+    """Without what the scrape added: `load{pod="1"}`."""
+    named = (f'{name}="{value}"' for name, value in metric.items() if name not in ("__name__", "instance", "job"))
+    return f"{metric.get('__name__', '')}{{{', '.join(named)}}}"
 
 
 def _name(value: float) -> str:
