@@ -26,8 +26,9 @@ FORGOTTEN: Final = TOPIC_AT_ONCE * TOPIC_EVERY
 """Seconds of quiet after which a topic is as new."""
 TARGET_AT_ONCE: Final = 10
 TARGET_EVERY: Final = 180.0
+TARGET_AT_WILL: Final = 3
+"""A target gets so many messages one after the other; then they are collected for COLLECT seconds, then for TARGET_EVERY."""
 COLLECT: Final = 15.0
-"""Seconds after a message in which the next ones for a target are collected into one."""
 MOST_WAITING: Final = 200
 TOO_OLD: Final = 86400.0
 """Seconds after which what could not be delivered is news no more."""
@@ -211,7 +212,8 @@ class Desk:
         box.notes = [one for one in box.notes if one not in parcel.notes]
         box.folded = max(box.folded - parcel.folded, 0)
         spent = not box.bucket.take(now, TARGET_AT_ONCE, TARGET_EVERY)
-        box.not_before = now + (TARGET_EVERY if spent else COLLECT)
+        calm = box.bucket.tokens >= TARGET_AT_ONCE - TARGET_AT_WILL
+        box.not_before = now + (TARGET_EVERY if spent else 0.0 if calm else COLLECT)
         box.sent, box.sent_at, self.changed = box.sent + 1, now, True
 
     def to_doc(self) -> dict[str, Any]:
