@@ -5,6 +5,7 @@ pytest_plugins = [
     "support.places",
     "support.model_server",
     "support.world",
-    "support.own_engine", "support.prometheus",
+    "support.own_engine",
+    "support.prometheus",
     "support.receiver",
 ]

@@ -30,7 +30,6 @@ class Reply:
     body: bytes = b""
     error: str = ""
     request_id: str | None = None
-    request_id: str | None = None
 
     @property
     def json(self) -> Any:

@@ -61,8 +61,6 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
         unseen = _unseen(turn, candidate) or _disagreement(turn, candidate, step)
         if unseen is not None or turn.state.candidate is None:
             return unseen
-        if blocking(turn.seen, candidate) is not None:
-            return None
     policy = _policy(turn, candidate)
     index = following(candidate, policy)
     if index is None:
@@ -131,6 +129,8 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
     if short is not None:
         return short.wait
     candidate = turn.candidate
+    if blocking(turn.seen, candidate) is not None:
+        return None
     if candidate.phase is Phase.HOLDING:
         resume(turn)
     keep = candidate.step < 0 or same_test(candidate.policy, policy)
@@ -168,6 +168,8 @@ def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
         wait_or_none = _undecided(turn, candidate, wait)
         if wait_or_none is not None or turn.state.candidate is None:
             return wait_or_none
+    if blocking(turn.seen, candidate) is not None:
+        return None
     short = wanting(turn, 1.0, "all of the traffic")
     if short is not None:
         return short.wait
