@@ -27,6 +27,7 @@ from tidegate.spec.errors import NeedsPerson, RetryLater
 _START = 10.0
 _BACK_OFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE = 60.0
+_LETTING_GO = 1.0
 _LOOPBACK = ("127.", "::1")
 
 
@@ -107,13 +108,20 @@ class Lifecycle:
         address = self._settings.address
         host, port = split_address(address)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-                probe.listen()
-            except OSError as error:
-                raise self._no_address(address, port, error) from error
+        until = self._clock() + _LETTING_GO
+        while True:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, port))
+                    probe.listen()
+                    return
+                except OSError as error:
+                    # A killed process is gone before the last of its threads has let go of its sockets.
+                    held = error.errno == errno.EADDRINUSE and process.listener_of(port) is None
+                    if not held or self._clock() >= until:
+                        raise self._no_address(address, port, error) from error
+            self._sleep(0.005)
 
     def _no_address(self, address: str, port: int, error: OSError) -> NeedsPerson:
         holder = process.listener_of(port) if error.errno == errno.EADDRINUSE else None
