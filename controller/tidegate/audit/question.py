@@ -144,19 +144,27 @@ class Questions:
         How many lines. Raises NeedsPerson when it cannot be written.
         """
 
+        fresh = target.with_name(f".{target.name}.new")
+        try:
+            fresh.touch()
+        except OSError as error:
+            raise NeedsPerson(f"cannot be written: {error.strerror}", where=str(target)) from error
+
         def ask() -> int:
             with self._asked(wanted) as (database, source, values):
                 if form == "jsonl":
-                    return _lines_to(target, database, f"SELECT {LINE} FROM {source} ORDER BY time", values)  # noqa: S608 our own words
+                    return _lines_to(fresh, database, f"SELECT {LINE} FROM {source} ORDER BY time", values)  # noqa: S608 our own words
                 asked = f"SELECT {', '.join(COLUMNS)}, {LINE} AS line FROM {source} ORDER BY time"  # noqa: S608 our own words
-                path = str(target).replace("'", "''")
+                path = str(fresh).replace("'", "''")
                 done = database.execute(f"COPY ({asked}) TO '{path}' ({FORMATS[form]})", values).fetchone()
                 return int(done[0]) if done else 0
 
         try:
-            return self._steady(ask)
-        except OSError as error:
-            raise NeedsPerson(f"cannot be written: {error.strerror}", where=str(target)) from error
+            number = self._steady(ask)
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+        return number
 
     def kept(self) -> Kept:
         """How far back the record goes, and what it takes."""

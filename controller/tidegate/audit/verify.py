@@ -142,9 +142,8 @@ def _anchors(chain: Chain, anchors: Sequence[Anchor], told: Anchor | None, broke
     own = sorted((one for one in anchors if one.chain == chain.identity), key=lambda one: one.links)
     if anchors and not own:
         newest = max(anchors, key=lambda one: one.at)
-        what = (
-            f"git knows another chain: on {_day(newest.at)} it had {newest.links} links, the first {newest.chain[:12]}"
-        )
+        other = "git knows another chain" if chain.links else "there is no chain here, and git knows one"
+        what = f"{other}: on {_day(newest.at)} it had {newest.links} links, the first {newest.chain[:12]}"
         means = "this archive was begun anew, replaced, or its first link was changed"
         broken.append(Broken(1, what, means))
     for one in own:
