@@ -118,6 +118,8 @@ def rival(kind: type[Nginx | HAProxy], routes: int, changes: int) -> Row:
         proxy = kind(place, routes, (9, 9))
         first = time.monotonic() - began
         try:
+            if isinstance(proxy, HAProxy):  # it listens before its socket has its name
+                wait_for(lambda: (place / "socket").exists(), "HAProxy's socket")
             own = proxy._process.pid
             pids = [own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())]
             memory = rss(pids)
