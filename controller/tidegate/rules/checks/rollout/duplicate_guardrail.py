@@ -18,9 +18,10 @@ def check(context: Context) -> Iterator[Finding]:
     """Look for a guardrail with the metric, source, limit and manner of one before it."""
     for policy in context.policies():
         for field, guardrails in (("guardrails", policy.value.guardrails), ("watch", policy.value.watch)):
-            seen: dict[tuple[str, str, str, bool], float] = {}
+            seen: dict[tuple[object, ...], float] = {}
             for index, guardrail in enumerate(guardrails):
-                key = guardrail.metric, str(guardrail.source), guardrail.limit_name, guardrail.immediate
+                how = guardrail.limit_name, guardrail.immediate, guardrail.segments
+                key = (guardrail.metric, str(guardrail.source), *how)
                 if key in seen:
                     yield RULE.finding(
                         policy,

@@ -25,10 +25,16 @@ def check(context: Context) -> Iterator[Finding]:
         match document.value:
             case ModelVersion(provider=provider) if provider is not None:
                 secrets = [(("provider", "credential"), provider.credential)]
-            case Controller(server=server):
+            case Controller(server=server, sources=sources):
                 secrets = [(("server", "tokens", index), token) for index, token in enumerate(server.tokens)]
                 if server.webhook_secret is not None:
                     secrets.append((("server", "webhook_secret"), server.webhook_secret))
+                secrets += [
+                    (("sources", "credentials", index, name), secret)
+                    for index, credential in enumerate(sources.credentials)
+                    for name in ("token", "password")
+                    if (secret := getattr(credential, name)) is not None
+                ]
         for loc, secret in secrets:
             given = [word for word in (secret.env, secret.file) if word]
             if len(given) != 1:
