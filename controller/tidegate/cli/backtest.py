@@ -15,7 +15,7 @@ from tidegate.cli.output import Format, FormatOption, print_json
 from tidegate.spec.errors import NeedsPerson
 
 if TYPE_CHECKING:
-    from tidegate.cli.backtests.show import Tested
+    from tidegate.cli.backtests.show import Answer
     from tidegate.spec.policy import RolloutPolicy
 
 PIPED_WIDTH = 200
@@ -59,29 +59,29 @@ def backtest(
     from tidegate.cli.backtests.log import Log
     from tidegate.cli.backtests.replay import replay
     from tidegate.cli.backtests.sensitivity import sensitivities
-    from tidegate.cli.backtests.show import Tested, as_json
+    from tidegate.cli.backtests.show import Answer, as_json
     from tidegate.cli.figures.target import target
 
     where, more = target(files or [], plot)
     record = Log([*log, *more], route)
-    tested = []
+    answers = []
     for word in policy:
         loaded = _load(word)
         outcome = replay(record, loaded)
         seen = sensitivities(outcome.decisive, loaded) if sensitivity else None
-        tested.append(Tested(word, loaded, outcome, seen))
+        answers.append(Answer(word, loaded, outcome, seen))
     if format is Format.JSON:
-        docs = [as_json(one) for one in tested]
+        docs = [as_json(one) for one in answers]
         print_json(docs[0] if len(docs) == 1 else {"version": 1, "policies": docs})
     else:
-        _print(tested)
+        _print(answers)
     if plot:
         from tidegate.cli.backtests.story import story
         from tidegate.cli.figures.show import show
 
-        for one in tested:
+        for one in answers:
             show(story(one), where, dark=dark)
-    if any(one.trial.verdict != "pass" for one in tested):
+    if any(one.trial.verdict != "pass" for one in answers):
         raise typer.Exit(1)
 
 
@@ -100,7 +100,7 @@ def _load(word: str) -> RolloutPolicy:
     return loaded.value
 
 
-def _print(tested: list[Tested]) -> None:
+def _print(answers: list[Answer]) -> None:
     from rich.console import Console
 
     from tidegate.cli.backtests.show import as_text, side_by_side
@@ -108,7 +108,7 @@ def _print(tested: list[Tested]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
-    if len(tested) > 1:
-        console.print(side_by_side(tested))
-    for one in tested if len(tested) == 1 or any(one.sensitivity for one in tested) else ():
+    if len(answers) > 1:
+        console.print(side_by_side(answers))
+    for one in answers if len(answers) == 1 or any(one.sensitivity for one in answers) else ():
         console.print(as_text(one))

@@ -7,7 +7,7 @@ of a policy a log can answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ def replay(log: Log, policy: PolicyFields) -> Outcome:
     for number, records in groupby(log.records(counts), key=border):
         if number:
             trials.append(_judged(records, border.traffic, policy))
-    return Outcome(tuple(trials) or (_judged(iter(()), Traffic(), policy),), counts)
+    return Outcome(tuple(trials) or (_nobody(policy),), counts)
 
 
 class _Border:
@@ -146,6 +146,12 @@ def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields) -
     return Trial(
         release, word, cause, said, analysis, trail, traffic, at, batcher.late, batcher.dropped, batcher.malformed
     )
+
+
+def _nobody(policy: PolicyFields) -> Trial:
+    """No evidence is not good evidence."""
+    empty = _judged(iter(()), Traffic(), policy)
+    return replace(empty, said=replace(empty.said, sentence="no line of this log has the role candidate", culprit=None))
 
 
 def _decided(said: Verdict, policy: PolicyFields) -> tuple[str, str | None]:

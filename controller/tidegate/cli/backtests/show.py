@@ -26,7 +26,7 @@ COLOURS: Final = {"pass": "green", "fail": "bold red", "hold": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Answer:
     """One policy, what it makes of the log, and what it could have seen there (None: nobody asked)."""
 
     name: str
@@ -45,9 +45,9 @@ class Tested:
         return self.outcome.counts.malformed + sum(one.malformed for one in self.outcome.trials)
 
 
-def as_json(tested: Tested) -> dict[str, Any]:
+def as_json(answer: Answer) -> dict[str, Any]:
     """The fields of DESIGN section 6, then what else is known. `at` and `began` in epoch seconds."""
-    trial, counts = tested.trial, tested.outcome.counts
+    trial, counts = answer.trial, answer.outcome.counts
     said, culprit = trial.said, trial.said.culprit
     return {
         "version": 1,
@@ -61,7 +61,7 @@ def as_json(tested: Tested) -> dict[str, Any]:
         "at": trial.at or None,
         "cause": trial.cause,
         "sentence": said.sentence,
-        "policy": tested.name,
+        "policy": answer.name,
         "release": trial.release,
         "time": _time(trial.at) if trial.at else None,
         "began": trial.began or None,
@@ -70,41 +70,41 @@ def as_json(tested: Tested) -> dict[str, Any]:
         "trials": [
             {"release": one.release, "verdict": one.verdict, "cause": one.cause, "sentence": one.said.sentence,
              "at": one.at or None}
-            for one in tested.outcome.trials
+            for one in answer.outcome.trials
         ],
-        "steps": _steps(tested.policy),
+        "steps": _steps(answer.policy),
         "log": {
             "lines": counts.lines,
-            "malformed": tested.malformed,
+            "malformed": answer.malformed,
             "others": counts.others,
-            "late": sum(one.late for one in tested.outcome.trials),
-            "dropped": sum(one.dropped for one in tested.outcome.trials),
+            "late": sum(one.late for one in answer.outcome.trials),
+            "dropped": sum(one.dropped for one in answer.outcome.trials),
         },
-        **({"sensitivity": [_as_doc(one) for one in tested.sensitivity]} if tested.sensitivity is not None else {}),
+        **({"sensitivity": [_as_doc(one) for one in answer.sensitivity]} if answer.sensitivity is not None else {}),
     }  # fmt: skip
 
 
-def as_text(tested: Tested) -> RenderableType:
+def as_text(answer: Answer) -> RenderableType:
     """One policy for people."""
-    trial = tested.trial
-    head = Text.assemble((trial.verdict.upper(), COLOURS[trial.verdict]), f"  {tested.name}: {_when(trial)}")
-    parts: list[RenderableType] = [head, Text(f"  {_sentence(trial)}\n"), _guardrails(tested)]
-    others = [one for one in tested.outcome.trials if one is not trial]
+    trial = answer.trial
+    head = Text.assemble((trial.verdict.upper(), COLOURS[trial.verdict]), f"  {answer.name}: {_when(trial)}")
+    parts: list[RenderableType] = [head, Text(f"  {_sentence(trial)}\n"), _guardrails(answer)]
+    others = [one for one in answer.outcome.trials if one is not trial]
     parts += [Text(f"also in this log: {one.verdict} for {one.release}: {_sentence(one)}") for one in others]
-    if tested.sensitivity is not None:
-        parts += _sensitivity(tested)
-    return Group(*parts, *(Text(line, style="dim") for line in _notes(tested)))
+    if answer.sensitivity is not None:
+        parts += _sensitivity(answer)
+    return Group(*parts, *(Text(line, style="dim") for line in _notes(answer)))
 
 
-def side_by_side(tested: Sequence[Tested]) -> RenderableType:
+def side_by_side(answers: Sequence[Answer]) -> RenderableType:
     """Several policies over one log, a line each."""
     table = _table("policy", "verdict", "decided", "candidate requests", "why")
-    for one in tested:
+    for one in answers:
         trial = one.trial
         word = Text(trial.verdict, style=COLOURS[trial.verdict])
         after = format_duration(round(trial.at - trial.began)) if trial.verdict == "fail" else "-"
         table.add_row(one.name, word, after, f"{trial.said.candidate_requests:,}", Text(_sentence(trial)))
-    return Group(table, Text(""), Text(_notes(tested[0])[0], style="dim"))
+    return Group(table, Text(""), Text(_notes(answers[0])[0], style="dim"))
 
 
 def _when(trial: Trial) -> str:
@@ -121,9 +121,9 @@ def _sentence(trial: Trial) -> str:
     return f"{cause}{trial.said.sentence}"
 
 
-def _guardrails(tested: Tested) -> Table:
+def _guardrails(answer: Answer) -> Table:
     table = _table("guardrail", "candidate", "stable", "requests", "evidence", "needed", "")
-    rails = zip(tested.policy.guardrails, tested.trial.said.judgements, strict=True)
+    rails = zip(answer.policy.guardrails, answer.trial.said.judgements, strict=True)
     for rail, judged in rails:
         metric = metric_of(rail)
         proof = ("at once", "") if rail.immediate else (_number(judged.e), _number(judged.threshold))
@@ -134,12 +134,12 @@ def _guardrails(tested: Tested) -> Table:
     return table
 
 
-def _sensitivity(tested: Tested) -> list[RenderableType]:
+def _sensitivity(answer: Answer) -> list[RenderableType]:
     """The table for people: what a worse candidate would have shown here, and when it would have been found."""
     parts: list[RenderableType] = [Text("")]
     parts.append(Text("what this policy would have detected in this traffic (half of the time, sooner)", style="bold"))
     table = _table("guardrail", "stable", "a candidate with", "candidate requests", "at this pace", "in this log")
-    for one in tested.sensitivity or ():
+    for one in answer.sensitivity or ():
         rail, metric = one.guardrail, metric_of(one.guardrail)
         name, stable = f"{rail.metric} {rail.limit_name}: {rail.limit:g}", words.value(metric, one.baseline)
         for found in one.found:
@@ -157,13 +157,13 @@ def _sensitivity(tested: Tested) -> list[RenderableType]:
     return [*parts, table]
 
 
-def _notes(tested: Tested) -> list[str]:
+def _notes(answer: Answer) -> list[str]:
     """What was read, and what a log cannot answer."""
-    counts, trial, steps = tested.outcome.counts, tested.trial, _steps(tested.policy)
+    counts, trial, steps = answer.outcome.counts, answer.trial, _steps(answer.policy)
     read = f"read {counts.lines:,} lines; the candidate had {words.percent(trial.traffic.share)} of the requests"
-    lost = [f"{tested.malformed:,} could not be used"] if tested.malformed else []
+    lost = [f"{answer.malformed:,} could not be used"] if answer.malformed else []
     lost += [f"{counts.others:,} were of neither arm or of other routes"] if counts.others else []
-    late = sum(one.late for one in tested.outcome.trials)
+    late = sum(one.late for one in answer.outcome.trials)
     lost += [f"{late:,} came late"] if late else []
     asked = f"its steps ask for {format_duration(steps['seconds'])}"
     asked += f" and {words.requests(steps['requests'])}" if steps["requests"] else ""
