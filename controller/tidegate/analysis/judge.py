@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.analysis import joint
+from tidegate.analysis.gap import Gap
 from tidegate.analysis.guards import Guard
 from tidegate.analysis.latency import Record, add, pack, unpack
 from tidegate.analysis.model import Batch, Judgement, Result, Verdict
-from tidegate.analysis.opinion import Settings, disaster, judgement
+from tidegate.analysis.opinion import Settings
+from tidegate.analysis.opinions import AnyGuard, opinion
 from tidegate.analysis.rates import Look
 from tidegate.analysis.sample_ratio import ALPHA, SampleRatio
+from tidegate.analysis.within import Within
 from tidegate.analysis.words import percent, requests
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import Guardrail
@@ -28,11 +31,13 @@ ALONE_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """One segment: the last batch taken, stable's latencies so far, batches in a row without stable traffic."""
+    """One segment: the last batch taken, stable's latencies so far, batches in a row without stable traffic, and the
+    candidate's latencies."""
 
     last: int = -1
     record: Record = field(default_factory=Record)
     without: int = 0
+    cells: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Analysis:
 
     confidence: float
     attempt: int
-    guards: tuple[Guard, ...]
+    guards: tuple[AnyGuard, ...]
     strands: Mapping[str | None, Strand] = field(default_factory=dict)
     ratio: SampleRatio = field(default_factory=SampleRatio)
     cells: tuple[int, ...] = ()
@@ -65,7 +70,9 @@ class Analysis:
             "attempt": self.attempt,
             "guardrails": [g.guardrail.model_dump(mode="json", exclude_none=True) for g in self.guards],
             "guards": [g.to_doc() for g in self.guards],
-            "strands": [[segment, s.last, s.record.to_doc(), s.without] for segment, s in self.strands.items()],
+            "strands": [
+                [segment, s.last, s.record.to_doc(), s.without, pack(s.cells)] for segment, s in self.strands.items()
+            ],
             "ratio": self.ratio.to_doc(),
             "cells": pack(self.cells),
             "n_c": self.n_c,
@@ -87,11 +94,11 @@ class Analysis:
         failed = doc["failed"]
         return replace(
             new,
-            guards=tuple(
-                Guard.new(g, delta, rails=guardrails, counts=d.get("counts", False)).with_doc(d)
-                for g, d in zip(guardrails, doc["guards"], strict=True)
-            ),
-            strands={s: Strand(last, Record.from_doc(record), gap) for s, last, record, gap in doc["strands"]},
+            guards=tuple(_guard(g, guardrails, delta, d) for g, d in zip(guardrails, doc["guards"], strict=True)),
+            strands={
+                s: Strand(last, Record.from_doc(record), gap, unpack(cells[0]) if cells else ())
+                for s, last, record, gap, *cells in doc["strands"]
+            },
             ratio=SampleRatio.from_doc(doc["ratio"]),
             cells=unpack(doc["cells"]),
             n_c=doc["n_c"],
@@ -107,7 +114,22 @@ def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int 
     same release: each halves promotion's alpha. Raises ValueError on weights that are negative or all zero.
     """
     settings = Settings.of(guardrails, confidence, attempt)
-    return Analysis(confidence, attempt, tuple(Guard.new(g, settings.delta, rails=guardrails) for g in guardrails))
+    return Analysis(confidence, attempt, tuple(_guard(g, guardrails, settings.delta) for g in guardrails))
+
+
+def _guard(
+    guardrail: Guardrail, rails: tuple[Guardrail, ...], delta: float, doc: Mapping[str, Any] | None = None
+) -> AnyGuard:
+    """A guardrail's guard, fresh or as its document has it."""
+    if guardrail.max_gap is not None:
+        gap = Gap.new(guardrail, rails)
+        return gap if doc is None else gap.with_doc(doc)
+    if guardrail.segments is not None:
+        within = Within(guardrail, rails)
+        return within if doc is None else within.with_doc(doc, delta)
+    counts = doc is not None and doc.get("counts", False)
+    guard = Guard.new(guardrail, delta, rails=rails, counts=counts)
+    return guard if doc is None else guard.with_doc(doc)
 
 
 def absorb(analysis: Analysis, batch: Batch) -> Analysis:
@@ -123,7 +145,8 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     look = _look(strand, batch)
     stable, candidate = batch.stable.requests, batch.candidate.requests
     without = 0 if stable else strand.without + (1 if candidate else 0)
-    strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without)
+    cells = add(strand.cells, batch.candidate.latency)
+    strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without, cells)
     new = replace(
         analysis,
         guards=tuple(g.absorb(look, settings.log_promote, settings.delta) for g in analysis.guards),
@@ -150,14 +173,12 @@ def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = ()) 
     stable_cells: tuple[int, ...] = ()
     for strand in analysis.strands.values():
         stable_cells = add(stable_cells, strand.record.cells)
+    cells = {segment: (strand.cells, strand.record.cells) for segment, strand in analysis.strands.items()}
     judged = []
     for index, guard in enumerate(analysis.guards):
-        if guard.guardrail.immediate:
-            judged.append(disaster(_with_open(guard, analysis, now_open), settings))
-            continue
-        failed = analysis.failed if analysis.failed and index in analysis.failed[1] else None
-        own = judgement(guard, settings, index, (analysis.cells, stable_cells), failed[0] if failed else None)
-        judged.append(own)
+        seen = _with_open(guard, analysis, now_open) if guard.guardrail.immediate else guard
+        failed = analysis.failed[0] if analysis.failed and index in analysis.failed[1] else None
+        judged.append(opinion(seen, settings, settings.weights[index], (analysis.cells, stable_cells), cells, failed))
     result, sentence, culprit = _decide(analysis, tuple(judged))
     promotable = analysis.n_c > 0 and all(
         j.result is not Result.NO_DATA and (g.guardrail.margin is None or j.excluded)
@@ -182,7 +203,7 @@ def _look(strand: Strand, batch: Batch) -> Look:
     return Look(batch, strand.record, alone and for_good)
 
 
-def _with_open(guard: Guard, analysis: Analysis, now_open: tuple[Batch, ...]) -> Guard:
+def _with_open(guard: AnyGuard, analysis: Analysis, now_open: tuple[Batch, ...]) -> AnyGuard:
     for batch in now_open:
         strand = analysis.strands.get(batch.segment, Strand())
         guard = guard.with_row(_look(strand, batch))

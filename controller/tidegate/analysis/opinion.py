@@ -19,7 +19,8 @@ from tidegate.analysis.samples import bernoulli_kl, decisions, rates_information
 from tidegate.spec.policy import Guardrail
 
 Cells = tuple[int, ...]
-_CAP = 690.0
+CAP = 690.0
+"""Of log E where E is shown: more would not be a number any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ class Settings:
 
 
 def judgement(
-    guard: Guard, settings: Settings, index: int, cells: tuple[Cells, Cells], failed: float | None
+    guard: Guard, settings: Settings, weight: float, cells: tuple[Cells, Cells], failed: float | None
 ) -> Judgement:
-    """What one guardrail says. `cells`: latencies of both arms, the candidate's first; `failed`: log of a joint E."""
+    """What one guardrail says. `weight` in the joint decision; `cells`: latencies of both arms, the candidate's first;
+    `failed`: log of a joint E."""
     rail, metric = guard.guardrail, guard.metric
     observed, baseline = _values(guard, cells)
     count, lately = guard.tally.n_c, ""
@@ -101,7 +103,7 @@ def judgement(
     return Judgement(
         metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=observed,
         baseline=baseline, requests=guard.tally.n_c + guard.tally.n_b, candidate_requests=guard.tally.n_c,
-        e=math.exp(min(guard.log_e, _CAP)), threshold=_threshold(settings, index), sentence=text, needed=needed,
+        e=math.exp(min(guard.log_e, CAP)), threshold=threshold(settings, weight), sentence=text, needed=needed,
         excluded=guard.excluded and guard.tally.n_c >= rail.min_requests, p=math.exp(-guard.peak),
         observed_low=figures.observed_low, observed_high=figures.observed_high, effect_kind=figures.kind,
         effect=figures.effect, effect_low=figures.low, effect_high=figures.high,
@@ -192,9 +194,8 @@ def _both(guard: Guard, bound: str) -> str:
     return f"{text}; over the limit {bound} while the arms do not differ, so nothing moves"
 
 
-def _threshold(settings: Settings, index: int) -> float:
-    """What this guardrail's E must reach to decide alone; 1e300 for one without weight."""
-    weight = settings.weights[index]
+def threshold(settings: Settings, weight: float) -> float:
+    """What the E of a guardrail with this weight must reach to decide alone; 1e300 for one without weight."""
     return 1 / (settings.alpha * weight) if weight > 0 else 1e300
 
 

@@ -5,6 +5,6 @@ Neighbours: opinion.py (the effect seen), the plan (effects worth knowing about 
 
 from __future__ import annotations
 
-from tidegate.spec.samples import bernoulli_kl, decisions, rates_information, samples_needed
+from tidegate.spec.samples import bernoulli_kl, decisions, detectable, rates_information, samples_needed
 
-__all__ = ["bernoulli_kl", "decisions", "rates_information", "samples_needed"]
+__all__ = ["bernoulli_kl", "decisions", "detectable", "rates_information", "samples_needed"]

@@ -33,6 +33,11 @@ def percent(share: float) -> str:
     return f"{shown:.1f} %" if shown >= 0.995 or shown == 0 else f"{shown:.2g} %"
 
 
+def points(difference: float) -> str:
+    """A difference of rates: 0.08 -> `8.0 points`."""
+    return f"{difference * 100:.1f} points"
+
+
 def limit(guardrail: Guardrail, metric: Metric, number: float | None = None) -> str:
     """A limit as people say it: `2.0x`, `+10 %`, `-0.05`, `5 s`. `number` stands in for it (a margin)."""
     bound = guardrail.limit if number is None else number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.analysis.model import Verdict
+from tidegate.analysis.model import Judgement, Verdict
 from tidegate.rollout.capacity import seats
 from tidegate.rollout.state import Candidate, RouteState, Standby, Watch
 from tidegate.rollout.steps import path, present
@@ -30,6 +30,7 @@ def verdict_doc(verdict: Verdict | None) -> dict[str, Any] | None:
     """A verdict with all its numbers."""
     if verdict is None:
         return None
+    judged = verdict.judgements
     return {
         "result": verdict.result.value,
         "sentence": verdict.sentence,
@@ -38,22 +39,34 @@ def verdict_doc(verdict: Verdict | None) -> dict[str, Any] | None:
         "candidate_requests": verdict.candidate_requests,
         "at": verdict.at,
         "guardrails": [
-            {
-                "metric": one.metric,
-                "limit": one.limit,
-                "result": one.result.value,
-                "observed": one.observed,
-                "baseline": one.baseline,
-                "requests": one.requests,
-                "candidate_requests": one.candidate_requests,
-                "e": one.e,
-                "threshold": one.threshold,
-                "excluded": one.excluded,
-                "needed": one.needed,
-                "sentence": one.sentence,
-            }
-            for one in verdict.judgements
+            {**judgement_doc(one), "segments": [judgement_doc(part) for part in one.parts]} for one in judged
         ],
+    }
+
+
+def judgement_doc(one: Judgement) -> dict[str, Any]:
+    """One guardrail's numbers, or one segment's of them."""
+    return {
+        "metric": one.metric,
+        "limit": one.limit,
+        "segment": one.segment,
+        "result": one.result.value,
+        "observed": one.observed,
+        "observed_low": one.observed_low,
+        "observed_high": one.observed_high,
+        "baseline": one.baseline,
+        "effect": one.effect,
+        "effect_kind": one.effect_kind,
+        "effect_low": one.effect_low,
+        "effect_high": one.effect_high,
+        "requests": one.requests,
+        "candidate_requests": one.candidate_requests,
+        "e": one.e,
+        "threshold": one.threshold,
+        "p": one.p,
+        "excluded": one.excluded,
+        "needed": one.needed,
+        "sentence": one.sentence,
     }
 
 

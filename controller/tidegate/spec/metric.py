@@ -42,6 +42,10 @@ def unsupported(guardrail: Guardrail) -> str | None:
     """Why this limit cannot be judged on this metric, or None: fewer errors or faster answers are never a breach."""
     if guardrail.limit_name in ("max_ratio", "min_ratio") and guardrail.limit <= 0:
         return f"{guardrail.limit_name} must be above 0"
+    if guardrail.limit_name == "max_gap":
+        if kind_of(guardrail)[0] is Kind.LATENCY:
+            return "a gap is one of rates or of mean scores: for latencies, give each segment its limit"
+        return "a gap is judged over windows, never at once" if guardrail.immediate else None
     if kind_of(guardrail)[0] is Kind.SCORE:
         return None
     if guardrail.limit_name in ("min", "min_ratio", "max_drop"):

@@ -12,7 +12,7 @@ from tidegate.spec.sources import SourceSpec, branch
 from tidegate.spec.units import Duration, Limit, Share
 
 RELATIVE = ("max_ratio", "min_ratio", "max_increase", "max_drop")
-ABSOLUTE = ("max", "min")
+ABSOLUTE = ("max", "min", "max_gap")
 LOW_IS_BAD = ("min", "min_ratio", "max_drop")
 
 
@@ -73,6 +73,9 @@ class Guardrail(Part):
     Relative limits: `max_ratio`, `min_ratio` (multiples of stable's), `max_increase`, `max_drop` (a share of stable's
     for latencies, an absolute difference for scores). Absolute: `max`, `min`. `bounds`: the least and the greatest value
     that a score can have, in its own unit.
+
+    `segments`: judged within each of them (`each`: of all that have traffic, what no segment matches among them), and
+    together in one decision. `max_gap`: the most that any two of them may differ by on the candidate.
     """
 
     metric: Text
@@ -82,11 +85,13 @@ class Guardrail(Part):
     max_drop: Limit | None = None
     max: Number | None = None
     min: Number | None = None
+    max_gap: Annotated[Limit | None, Field(ge=0)] = None
     margin: Limit | None = None
     weight: Number | None = None
     min_requests: Annotated[Whole, Field(ge=0)] = 0
     immediate: Flag = False
     bounds: tuple[Number, Number] = (0.0, 1.0)
+    segments: Literal["each"] | Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     source: Annotated[
         Annotated[Literal["gateway", "feedback", "shadow"], Tag("-word")] | Annotated[SourceSpec, Tag("-spec")],
         Discriminator(branch),
@@ -101,11 +106,15 @@ class Guardrail(Part):
             )
         if not self.bounds[0] < self.bounds[1]:
             raise ValueError("'bounds' are two numbers, the lower one first, such as [0, 10]")
+        if self.max_gap is not None and (self.segments is None or (self.segments != "each" and len(self.segments) < 2)):
+            raise ValueError("'max_gap' compares segments: name them with 'segments: each' or a list of two or more")
+        if self.segments not in (None, "each") and len(set(self.segments or ())) < len(self.segments or ()):
+            raise ValueError("'segments' names a segment twice")
         return self
 
     @property
     def limit_name(self) -> str:
-        """Which of the six limits this guardrail has."""
+        """Which of the seven limits this guardrail has."""
         return next(name for name in (*RELATIVE, *ABSOLUTE) if getattr(self, name) is not None)
 
     @property

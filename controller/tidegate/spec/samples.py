@@ -90,6 +90,8 @@ def information(guardrail: Guardrail, baseline: float, effect: float, share: flo
         return 0.0
     kind, q = kind_of(guardrail)
     per_candidate = (1 - share) / share
+    if guardrail.limit_name == "max_gap":
+        return _of_gap(guardrail, guardrail.limit * (effect - 1))
     if kind is Kind.SCORE:
         return _of_scores(guardrail, baseline, effect, per_candidate)
     limit = guardrail.limit + (guardrail.limit_name == "max_increase")
@@ -159,6 +161,8 @@ def promotion_information(guardrail: Guardrail, baseline: float, share: float) -
     kind, q = kind_of(guardrail)
     per_candidate = (1 - share) / share
     margin = guardrail.margin + (guardrail.limit_name == "max_increase")
+    if guardrail.limit_name == "max_gap":
+        return _of_gap(guardrail, guardrail.margin)
     beside = guardrail.relative and per_candidate > 0
     if kind is Kind.SCORE:
         return _of_scores(guardrail, baseline, 1.0, per_candidate, limit=guardrail.margin, side=-1)
@@ -202,6 +206,12 @@ def _stretch(guardrail: Guardrail, limit: float, baseline: float) -> float:
 
 def _kl(p: float, q: float) -> float:
     return bernoulli_kl(p, q) if q > 0 else 0.0
+
+
+def _of_gap(guardrail: Guardrail, excess: float) -> float:
+    """Nats per candidate request on a gap that is off by `excess`, between two segments of one size (analysis/gap.py)."""
+    low, high = guardrail.bounds
+    return max(excess, 0.0) ** 2 / (2 * (high - low) ** 2)
 
 
 def _of_scores(
