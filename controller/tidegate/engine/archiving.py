@@ -152,7 +152,10 @@ def closed(files: Sequence[Path], cursor: dict[str, Any] | None) -> list[Path]:
     """Of the record's files, oldest first, those before the one that the journaled cursor stands in, which nobody has open."""
     if not cursor:
         return []
-    inodes = [file.stat().st_ino for file in files]
+    try:
+        inodes = [file.stat().st_ino for file in files]
+    except FileNotFoundError:  # the present file was closed in between: the next look finds it under its new name
+        return []
     inode = cursor["log"]["inode"]
     read = files[: inodes.index(inode)] if inode in inodes else []
     return [file for file in read if not has_open(file)]
