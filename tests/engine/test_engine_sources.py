@@ -54,7 +54,7 @@ class Scene:
         self.policy = PolicyFields.model_validate(fields)
         trial = Candidate(NEW, "c" * 40, Phase.SHIFTING, START, self.policy, step=0, validated=True)
         self.state = RouteState("digits", stable=OLD, candidate=trial)
-        self.arrivals = Arrivals(START, 1.0)
+        self.arrivals = Arrivals(START, 1.0, [{"": 0.2}])
         (folder / "predictions.jsonl").touch()
         self.sources = self.open(None)
 
@@ -183,7 +183,7 @@ def test_what_was_counted_over_a_weight_change_is_left_out(scene: Make) -> None:
     stage = scene({"metric": "bad", "source": {"prometheus": COUNTS}})
     stage.answer(stable=(0, 100), candidate=(0, 100))
     stage.tick()
-    stage.arrivals.cut(START + 5)
+    stage.arrivals.steer(START + 5, {"": 0.5})
     stage.time += 10
     stage.answer(stable=(1, 200), candidate=(1, 200))
     assert stage.tick() == []
@@ -282,7 +282,7 @@ def test_labels_enter_by_arrival_with_those_answered_under_the_same_weights(scen
     stage.line("e", NEW, role="shadow")
     stage.line("f", NEW, time="2027-01-15T07:59:00Z")
     stage.line("g", NEW, route="other")
-    stage.arrivals.cut(START + 5)
+    stage.arrivals.steer(START + 5, {"": 0.5})
     stage.time += 20
     found = stage.sources.accept(report(*((name, n / 10) for n, name in enumerate("abcdefg"))))
     assert (found["accepted"], found["unknown"], found["refused"]) == (5, 2, 0)
@@ -329,3 +329,23 @@ def test_a_clock_that_is_set_back_moves_everything_along(scene: Make) -> None:
     stage.answer(stable=2.0, candidate=2.0)
     assert len(stage.tick()) == 1
     assert stage.asked[-1][1] == (START - 3590,)
+
+
+def test_where_the_candidate_has_everything_its_evidence_says_so(scene: Make) -> None:
+    stage = scene({"metric": "basket", "source": {"prometheus": QUERY}}, FEEDBACK)
+    ready(stage)
+    stage.line("a", NEW, segment="eu")
+    stage.line("b", NEW)
+    stage.arrivals.steer(START + 0.5, {"": 0.5, "eu": 1.0})
+    stage.time += 20
+    stage.answer(candidate=1.0)
+    stage.sources.accept(report(("a", 0.0), ("b", 0.0)))
+    [looked] = stage.tick()
+    assert looked.share is None
+    stage.time += 1
+    assert {batch.segment: batch.share for batch in stage.tick()} == {None: None, "eu": 1.0}
+    stage.arrivals.steer(stage.time, {"": 1.0})
+    stage.time += 10
+    stage.answer(candidate=1.0)
+    [looked] = stage.tick()
+    assert looked.share == 1.0

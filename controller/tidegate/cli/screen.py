@@ -88,6 +88,7 @@ def _lines(route: dict[str, Any]) -> list[Text]:
             line.append(f"; not ready yet: {why}", style="yellow")
         lines.append(line)
     lines += _measured(route)
+    lines += [source_text(source) for source in route.get("sources", ())]
     watch = route.get("watch")
     if watch and watch["verdict"]:
         failed = watch["verdict"]["result"] == "fail"
@@ -127,6 +128,25 @@ def report_text(report: dict[str, Any]) -> str:
     failed = f", {report['failed']} failed" if report["failed"] else ""
     where = f"{report['examples']} examples of set {(report['sha256'] or '')[:12]}{failed}"
     return f"before users: {figures + ' on ' if figures else ''}{where}"
+
+
+_STATES = {"no_data": "has no data", "source_down": "is down", "checker_broken": "is broken"}
+
+
+def source_text(source: dict[str, Any]) -> Text:
+    """One source of the guardrails: how it is, or what became of the feedback."""
+    name = f"{source['source']} {source['metric']}"
+    if source["source"] == "feedback":
+        counts = ", ".join(f"{number:,} {word.replace('_', ' ')}" for word, number in sorted(source["counts"].items()))
+        return Text(f"{name}: {counts or 'none yet'}", style="dim")
+    if source["state"] in _STATES:
+        since = f" for {_roughly(source['for'])}" if source["for"] >= 1 else ""
+        fix = f"; fix: {source['fix']}" if source["fix"] else ""
+        return Text(f"{name} {_STATES[source['state']]}{since}: {source['why']}{fix}", style="yellow")
+    values = source["values"]
+    shown = " against ".join(f"{values[arm]:.4g}" for arm in ("candidate", "stable") if arm in values)
+    ago = f", {_roughly(source['answered'])} ago" if source["answered"] is not None and source["answered"] >= 1 else ""
+    return Text(f"{name}: {shown}{ago}" if shown else f"{name}: asked", style="dim")
 
 
 def _row(route: dict[str, Any], release: dict[str, Any], role: str) -> tuple[RenderableType, ...]:

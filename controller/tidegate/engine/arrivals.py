@@ -16,6 +16,7 @@ from tidegate.analysis.model import Arm, Batch
 Scores = dict[str, list[float]]
 Key = tuple[str | None, int]
 """A stratum: the segment, and the number of weight changes before the request."""
+ALL = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,24 @@ class Shown:
 
 @dataclass(slots=True)
 class Arrivals:
-    """One trial's. `since`: what was answered or measured before is left out (epoch seconds); `cuts`: weight changes."""
+    """One trial's. `since`: what was answered or measured before is left out (epoch seconds).
+
+    `cuts`: weight changes; `shares`: before the first and after each, the candidate's share by segment, '' for the rest.
+    """
 
     since: float
     length: float
+    shares: list[dict[str, float]]
     cuts: list[float] = field(default_factory=list)
     _opened: float | None = None
     _strata: dict[Key, tuple[Scores, Scores]] = field(default_factory=dict)
     _looks: list[tuple[Shown | None, Shown | None]] = field(default_factory=list)
 
-    def cut(self, at: float) -> None:
-        """The weights changed."""
-        self.cuts.append(at)
+    def steer(self, at: float, shares: Mapping[str, float]) -> None:
+        """The candidate has these shares, `at` a moment and from then on."""
+        if shares != self.shares[-1]:
+            self.cuts.append(at)
+            self.shares.append(dict(shares))
 
     def cut_between(self, start: float, end: float) -> bool:
         """Whether the weights changed after `start`, up to `end`."""
@@ -64,15 +71,22 @@ class Arrivals:
     def take(self, now: float, horizon: float, first_id: int) -> list[Batch]:
         """The looks so far, and the labels once their window is over. `horizon`: the record's windows are closed up to
         then, so that these batches lie between them. Ids from `first_id` on."""
-        pairs: list[tuple[str | None, Arm, Arm]] = [(None, _outcome(b), _outcome(c)) for b, c in self._looks]
+        newest = len(self.cuts)
+        pairs: list[tuple[Key, Arm, Arm]] = [((None, newest), _outcome(b), _outcome(c)) for b, c in self._looks]
         self._looks = []
         if self._opened is not None and not 0 <= now - self._opened < self.length:
-            pairs += [(segment, _arm(b), _arm(c)) for (segment, _), (b, c) in sorted(self._strata.items(), key=_order)]
+            pairs += [(key, _arm(b), _arm(c)) for key, (b, c) in sorted(self._strata.items(), key=_order)]
             self._strata, self._opened = {}, None
         return [
-            Batch(first_id + i, horizon, horizon, stable, candidate, segment)
-            for i, (segment, stable, candidate) in enumerate(pairs)
+            Batch(first_id + i, horizon, horizon, stable, candidate, key[0], share=self._alone(key))
+            for i, (key, stable, candidate) in enumerate(pairs)
         ]
+
+    def _alone(self, key: Key) -> float | None:
+        """1 where the candidate had all of these requests, so that nothing of stable's is to come; else not said."""
+        segment, era = key
+        shares = self.shares[era]
+        return 1.0 if shares.get(segment or "", shares.get("", 0.0)) >= ALL else None
 
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds)."""
@@ -83,7 +97,7 @@ class Arrivals:
     def to_doc(self) -> dict[str, Any]:
         """Everything, as JSON-safe values. Looks are taken in the pass in which they come, so there are none."""
         return {
-            "since": self.since, "length": self.length, "cuts": self.cuts, "opened": self._opened,
+            "since": self.since, "length": self.length, "shares": self.shares, "cuts": self.cuts, "opened": self._opened,
             "strata": [[segment, era, b, c] for (segment, era), (b, c) in self._strata.items()],
         }  # fmt: skip
 
@@ -92,7 +106,8 @@ class Arrivals:
         """The arrivals that `to_doc` wrote."""
         strata = {(s, era): ({m: list(v) for m, v in b.items()}, {m: list(v) for m, v in c.items()})
                   for s, era, b, c in doc["strata"]}  # fmt: skip
-        return cls(doc["since"], doc["length"], list(doc["cuts"]), doc["opened"], strata)
+        shares = [dict(era) for era in doc["shares"]]
+        return cls(doc["since"], doc["length"], shares, list(doc["cuts"]), doc["opened"], strata)
 
 
 def _outcome(shown: Shown | None) -> Arm:

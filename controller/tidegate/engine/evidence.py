@@ -95,7 +95,7 @@ class Evidence:
         since = saved["doc"]["warm_up_until"]
         arrivals = saved.get("arrivals")  # of a journal that an earlier Tidegate wrote, none
         self._arrivals[state.route] = (
-            Arrivals.from_doc(arrivals) if arrivals is not None else Arrivals(since, trial.policy.batch)
+            Arrivals.from_doc(arrivals) if arrivals is not None else Arrivals(since, trial.policy.batch, [{}])
         )
 
     def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
@@ -123,7 +123,7 @@ class Evidence:
             grace=2 * self._flush + 0.2,
         )
         self._batchers[state.route] = batcher
-        self._arrivals[state.route] = Arrivals(batcher.warm_up_until, trial.policy.batch)
+        self._arrivals[state.route] = Arrivals(batcher.warm_up_until, trial.policy.batch, [_steered(state, traffic)])
         self._trials[state.route] = trial.name
         self._declared[state.route] = declared
 
@@ -139,7 +139,7 @@ class Evidence:
         if declared != self._declared[state.route]:
             self._declared[state.route] = declared
             batcher.cut(self._now(), share=declared[None], shares=_of_segments(declared))
-            self._arrivals[state.route].cut(self._now())
+        self._arrivals[state.route].steer(self._now(), _steered(state, traffic))
 
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds): the windows move along, and so do the requests to come."""
@@ -245,6 +245,16 @@ def _shares(state: RouteState, traffic: Traffic, random: bool) -> Shares:
         return {None: None}
     named: set[str | None] = {None, *(name for arm in traffic.arms for name in arm.segments)}
     return {name: traffic.share(digest, name) for name in named}
+
+
+def _steered(state: RouteState, traffic: Traffic) -> dict[str, float]:
+    """The candidate's share by segment, '' for the traffic in none; a watched release has all of it."""
+    candidate = state.candidate
+    if candidate is None or candidate.step < 0 or state.stable is None:
+        return {"": 1.0}
+    named = sorted({name for arm in traffic.arms for name in arm.segments})
+    digest = candidate.release.digest
+    return {"": traffic.share(digest), **{name: traffic.share(digest, name) for name in named}}
 
 
 def _of_segments(declared: Shares) -> dict[str, float]:
