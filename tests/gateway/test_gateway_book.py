@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.gateways import arm
-from tidegate.gateway import blame, render, wire
-from tidegate.gateway.book import Book
+from tidegate.gateway import blame, wire
+from tidegate.gateway.book import Book, Page
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.gateway.schema import MESSAGES
 from tidegate.spec.model import Segment
@@ -91,10 +92,10 @@ def test_the_routes_to_blame_are_found_in_few_trials(bad: set[int]) -> None:
     book.turn(Table((), tuple(Route(f"m{number:02}", None, (arm("v1"),)) for number in range(61))), None)
     trials = 0
 
-    def trial(clusters: bytes, routes: bytes) -> str | None:
+    def trial(pages: Sequence[Page]) -> str | None:
         nonlocal trials
         trials += 1
-        found = render.parse_routes(routes)[1]
+        found = [page.routes[0].model for page in pages]
         return next((f"{name} is bad" for name in found if int(name[1:]) in bad), None)
 
     found = blame.culprits(trial, book.pages, book.pages)
@@ -109,9 +110,11 @@ def of(message: str, depth: int = 3) -> st.SearchStrategy[dict[str, object]]:
         "number": st.integers(0, 2**40),
         "wrapped": st.integers(0, 2**32 - 1),
         "switch": st.booleans(),
+        "flag": st.booleans(),
         "duration": st.integers(0, 10**7).map(lambda ms: f"{ms / 1000:.3f}s"),
         "struct": st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=2),
         "DiscoveryType": st.just("STATIC"),
+        "Denominator": st.just("MILLION"),
         "LbPolicy": st.just("LEAST_REQUEST"),
     }
     fields: dict[str, st.SearchStrategy[object]] = {}

@@ -271,7 +271,7 @@ def test_files_of_an_older_tidegate_serve_until_the_first_table(world: World) ->
     world.settle(gateway, split(1_000_000, moving=False))
     gateway.stop()
     config = world.state / "gateway" / "config"
-    for file in config.iterdir():
+    for file in list(config.glob("*.pb")):
         file.with_suffix(".json").write_bytes(orjson.dumps(wire.decode("DiscoveryResponse", file.read_bytes())))
         file.unlink()
     later = world.open()

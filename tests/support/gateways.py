@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,44 @@ from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.spec.controller import GatewaySettings
+
+
+class Stream:
+    """Answers every request in chunks, one for each call of `send`. A context: it ends with it."""
+
+    def __init__(self, name: str, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+        self._go = threading.Semaphore(0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.upstream = Upstream(name, (("127.0.0.1", int(self._listener.getsockname()[1])),))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Stream:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def send(self) -> None:
+        """Let the next piece go."""
+        self._go.release()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return  # the test is over
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n")
+                for piece in self._pieces:
+                    self._go.acquire()
+                    connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+                connection.sendall(b"0\r\n\r\n")
 
 
 @dataclass
@@ -47,6 +87,10 @@ class World:
         """One request to the gateway."""
         return ask(self.port, path, headers, body, **more)
 
+    def streaming(self, name: str, pieces: Sequence[bytes]) -> Stream:
+        """A server that answers in these pieces, each when it is told to."""
+        return Stream(name, pieces)
+
     def lines(self, number: int) -> list[dict[str, Any]]:
         """The record, as soon as it has so many lines."""
         reader = RecordReader(self.state / "gateway" / "record" / "predictions.jsonl")
@@ -54,7 +98,7 @@ class World:
 
     def settle(self, gateway: Gateway, *routes: Route, **upstreams: Upstream) -> Table:
         """Apply these routes until they are live. Upstreams that are not given are the backends of their names."""
-        names = {arm.upstream for route in routes for arm in route.arms}
+        names = {arm.upstream for route in routes for arm in (*route.arms, *filter(None, [route.shadow]))}
         table = Table(tuple(upstreams.get(name) or self.upstream(name) for name in sorted(names)), routes)
         eventually(lambda: gateway.apply(table).done)
         return table

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.gateway import check, names
-from tidegate.gateway.model import Route, Table, Upstream
+from tidegate.gateway.model import Arm, Route, Table, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,26 @@ class Page:
 
     @property
     def clusters(self) -> dict[str, Upstream]:
-        """Every cluster that the routes name."""
-        return {names.cluster_name(arm): self.upstreams[arm.upstream] for route in self.routes for arm in route.arms}
+        """Every cluster of a server that the routes need."""
+        served = {names.cluster_name(arm): self.upstreams[arm.upstream] for route in self.routes for arm in route.arms}
+        shadows = {
+            names.shadow_name(route, route.shadow): self.upstreams[route.shadow.upstream]
+            for route in self.routes
+            if route.shadow is not None
+        }
+        return served | shadows
+
+    @property
+    def inner(self) -> dict[str, tuple[Route, Arm]]:
+        """Every internal listener that the routes need, and the clusters that lead there, by their common name."""
+        mirroring = [(route, route.shadow) for route in self.routes if route.shadow is not None]
+        arms = {names.inner_name(route, arm): (route, arm) for route, _ in mirroring for arm in route.arms}
+        return arms | {names.mirror_name(route, shadow): (route, shadow) for route, shadow in mirroring}
+
+    @property
+    def named(self) -> set[str]:
+        """The names of all of these clusters."""
+        return self.clusters.keys() | self.inner.keys()
 
     @property
     def shares(self) -> dict[str, dict[str, int]]:
@@ -64,13 +82,13 @@ class Book:
         used = {
             arm.upstream: upstreams.get(arm.upstream) or Upstream(arm.upstream, ())
             for route in ordered
-            for arm in route.arms
+            for arm in (*route.arms, *filter(None, [route.shadow]))
         }
         page, before = Page(ordered, used), self.pages.pop(model, None)
         if page == before:
             self.pages[model] = page
             return False
-        for name in before.clusters if before else ():
+        for name in before.named if before else ():
             self.users[name].discard(model)
             if not self.users[name]:
                 del self.users[name]
@@ -82,7 +100,7 @@ class Book:
 
     def _add(self, model: str, page: Page) -> None:
         self.pages[model] = page
-        for name in page.clusters:
+        for name in page.named:
             self.users.setdefault(name, set()).add(model)
         problem = check.weights(page.routes)
         self.shares[model] = {} if problem else page.shares

@@ -5,7 +5,7 @@ render.py writes what changes while it runs; process.py starts it with this file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,13 @@ from tidegate.gateway.render import RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
 
+RELEASE_HEADER = "x-tidegate-release"
+_INTERNAL = [
+    {
+        "name": "envoy.bootstrap.internal_listener",
+        "typed_config": {"@type": f"{TYPE}.extensions.bootstrap.internal_listener.v3.InternalListener"},
+    }
+]
 _FILTERS = f"{TYPE}.extensions.filters.http"
 _TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
 _BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
@@ -28,7 +35,7 @@ _MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_
 _MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
 _NO_FLAGS = ',"flags":null}\n'
 _FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
-_SEEN = {
+SEEN = {
     "time": _TIME,
     "request_id": "%REQ(X-REQUEST-ID)%",
     "status": "%RESPONSE_CODE%",
@@ -37,10 +44,13 @@ _SEEN = {
 }
 
 
-def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, layer: Path, record: Path) -> bytes:
+def bootstrap(
+    address: str, admin: str | None, *, clusters: Path, listeners: Path, routes: Path, layer: Path, record: Path
+) -> bytes:
     """Envoy's bootstrap file. `address`: where clients call; `admin`: HOST:PORT, or None for a socket in Envoy's folder.
 
-    `clusters` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record to append to.
+    `clusters`, `listeners` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record
+    to append to.
     """
     rds = {"rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)}}
     return orjson.dumps(
@@ -67,6 +77,7 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
                     "inclusion_list": {
                         "patterns": [
                             {"prefix": "cluster_manager."},
+                            {"prefix": "listener_manager.lds."},
                             {"prefix": "http.tidegate."},
                             {"prefix": "runtime."},
                             {"prefix": "server."},
@@ -75,7 +86,8 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
                     }
                 }
             },
-            "dynamic_resources": {"cds_config": _from_file(clusters)},
+            "bootstrap_extensions": _INTERNAL,
+            "dynamic_resources": {"cds_config": _from_file(clusters), "lds_config": _from_file(listeners)},
             "static_resources": {
                 "listeners": [
                     {
@@ -94,29 +106,34 @@ def bootstrap(address: str, admin: str | None, *, clusters: Path, routes: Path, 
     )
 
 
-def trial(clusters: bytes, routes: bytes) -> bytes:
+def trial(clusters: bytes, routes: bytes, listeners: bytes) -> bytes:
     """A bootstrap that says all at once what these files would say one by one: for an Envoy that only checks it."""
     (routing,), named = _resources(routes), _resources(clusters)
     manager = _connection_manager({"route_config": routing}, None)
     return orjson.dumps(
         {
+            "bootstrap_extensions": _INTERNAL,
             "static_resources": {
                 "clusters": named,
                 "listeners": [
+                    *_plain(orjson.loads(listeners)["resources"]),
                     {
                         "name": "trial",
                         "address": _socket("127.0.0.1:0"),
                         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-                    }
+                    },
                 ],
-            }
+            },
         }
     )
 
 
 def _resources(file: bytes) -> list[dict[str, Any]]:
-    found = wire.decode("DiscoveryResponse", file).get("resources", ())
-    return [{name: value for name, value in one.items() if name != "@type"} for one in found]
+    return _plain(wire.decode("DiscoveryResponse", file).get("resources", ()))
+
+
+def _plain(resources: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in one.items() if name != "@type"} for one in resources]
 
 
 def _socket(address: str) -> dict[str, Any]:
@@ -155,15 +172,15 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
                     "@type": f"{TYPE}.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
                     "mutations": [
                         {"remove": "x-request-id"},
-                        {"remove": "x-tidegate-release"},
+                        {"remove": RELEASE_HEADER},
                         {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
                     ],
                 },
             }
         ],
         **routes,
-        "access_log": _record_format(record) if record else [],
-        "local_reply_config": _own_answers(),
+        "access_log": record_format(record) if record else [],
+        "local_reply_config": own_answers(),
         "http_filters": [
             {
                 "name": "envoy.filters.http.set_filter_state",
@@ -202,13 +219,13 @@ def _script() -> str:
 def _release_header() -> dict[str, Any]:
     return {
         "append": {
-            "header": {"key": "x-tidegate-release", "value": f"%FILTER_STATE({RELEASE_STATE}:PLAIN)%"},
+            "header": {"key": RELEASE_HEADER, "value": f"%FILTER_STATE({RELEASE_STATE}:PLAIN)%"},
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
         }
     }
 
 
-def _record_format(record: Path) -> list[dict[str, Any]]:
+def record_format(record: Path) -> list[dict[str, Any]]:
     """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
 
     Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
@@ -217,9 +234,9 @@ def _record_format(record: Path) -> list[dict[str, Any]]:
     """
     known = f"'{RECORD_STATE}' in filter_state"
     return [
-        _log(record, f"response.flags == 0 && {known}", _text(_BEGIN + _KNOWN + _MICROSECONDS + _NO_FLAGS)),
-        _log(record, f"response.flags != 0 && {known}", _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS)),
-        _log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | _SEEN}),
+        log(record, f"response.flags == 0 && {known}", _text(_BEGIN + _KNOWN + _MICROSECONDS + _NO_FLAGS)),
+        log(record, f"response.flags != 0 && {known}", _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS)),
+        log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | SEEN}),
     ]
 
 
@@ -227,7 +244,8 @@ def _text(line: str) -> dict[str, Any]:
     return {"text_format_source": {"inline_string": line}, "omit_empty_values": True}
 
 
-def _log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, Any]:
+def log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, Any]:
+    """One access log: a line in this format for each request of which the expression is true."""
     return {
         "name": "envoy.access_loggers.file",
         "filter": {
@@ -247,7 +265,7 @@ def _log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str,
     }
 
 
-def _own_answers() -> dict[str, Any]:
+def own_answers() -> dict[str, Any]:
     """Answers that the gateway gives itself are JSON and name the route, whatever the reason."""
     route = "%METADATA(ROUTE:tidegate:route)%"
     told = {"route": route, "request_id": "%REQ(X-REQUEST-ID)%"}

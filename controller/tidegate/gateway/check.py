@@ -16,6 +16,8 @@ from tidegate.spec.errors import InternalError
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _MOST = 2**32 - 1
+WHOLE = 1_000_000
+"""A shadow's share is in millionths."""
 _LONGEST = 366 * 24 * 3600.0
 
 
@@ -55,7 +57,9 @@ def _route(route: Route) -> Iterable[str]:
     for header in headers:
         if not _HEADER.fullmatch(header):
             yield f"{header!r} of {route.name} is no header name"
-    for arm in route.arms:
+    if route.shadow is not None and not 0 < route.shadow.weight <= WHOLE:
+        yield f"the share of {route.name} that is mirrored is not between 0 and {WHOLE}"
+    for arm in (*route.arms, *filter(None, [route.shadow])):
         try:
             json.dumps(arm.body, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError) as error:

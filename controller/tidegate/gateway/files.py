@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tidegate.gateway import render
+from tidegate.gateway import mirror, render
 
 GENERATION = "generation"
 
@@ -29,22 +29,26 @@ class Folder:
         self.root = root.resolve()
         self.bootstrap = self.root / "bootstrap.json"
         self.clusters = self.root / "config" / "clusters.pb"
+        self.listeners = self.root / "config" / "listeners.json"
         self.routes = self.root / "config" / "routes.pb"
         self.layer = self.root / "weights" / "current"
         self.record = self.root / "record" / "predictions.jsonl"
+        self.answers = self.root / "answers" / "answers.jsonl"
         self.log = self.root / "envoy.log"
         self.process = self.root / "envoy.json"
         self.base_id = self.root / "base-id"
 
     def prepare(self) -> None:
         """Make what Envoy needs to start, leave what is there: after a crash it serves alone from these files."""
-        for folder in (self.clusters.parent, self.layer.parent, self.record.parent):
+        for folder in (self.clusters.parent, self.layer.parent, self.record.parent, self.answers.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
         for file, empty in ((self.clusters, render.cluster_file), (self.routes, render.route_file)):
             if not file.exists():
                 older = file.with_suffix(".json")  # as Tidegate wrote it before 0.2
                 replace(file, render.from_json(older.read_bytes()) if older.exists() else empty({})[1])
+        if not self.listeners.exists():
+            replace(self.listeners, mirror.listener_file({})[1])
         if not self.layer.exists():
             self.write_layer({})
 

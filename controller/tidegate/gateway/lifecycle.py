@@ -10,13 +10,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 
-from tidegate.gateway import files, process
+from tidegate.gateway import files, mirror, process, render
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.binary import envoy_binary
+from tidegate.gateway.book import Page
 from tidegate.gateway.bootstrap import ADMIN_SOCKET, bootstrap, trial
 from tidegate.gateway.files import Folder
 from tidegate.gateway.names import split_address
@@ -90,6 +91,7 @@ class Lifecycle:
             self._settings.address,
             self._settings.admin,
             clusters=folder.clusters,
+            listeners=folder.listeners,
             routes=folder.routes,
             layer=folder.layer,
             record=folder.record,
@@ -204,10 +206,18 @@ class Lifecycle:
         )
         return None if checked.returncode == 0 else checked.stderr.strip().rpartition(".json': ")[2][-500:]
 
-    def trial(self, clusters: bytes, routes: bytes) -> str | None:
-        """Why Envoy refuses such files, asked of an Envoy that only checks; None when it takes them."""
+    def trial(self, pages: Iterable[Page]) -> str | None:
+        """Why Envoy refuses what these pages want, asked of an Envoy that only checks; None when it takes it."""
         probe = self.folder.root / "trial.json"
-        files.replace(probe, trial(clusters, routes))
+        clusters, listeners, models = dict[str, bytes](), dict[str, bytes](), dict[str, bytes]()
+        for page in pages:
+            clusters |= render.clusters(page)
+            listeners |= mirror.listeners(page, self.folder.record, self.folder.answers)
+            models[page.routes[0].model] = render.model_routes(page.routes, page.timeouts, page.shares)
+        content = trial(
+            render.cluster_file(clusters)[1], render.route_file(models)[1], mirror.listener_file(listeners)[1]
+        )
+        files.replace(probe, content)
         try:
             return self._refusal([envoy_binary(self._settings.binary), "-c", str(probe), "-l", "error"])
         finally:

@@ -1,4 +1,4 @@
-"""What Envoy serves from: the two files and the runtime layer on disk, and whether Envoy has taken them.
+"""What Envoy serves from: its files and the runtime layer on disk, and whether Envoy has taken them.
 
 supervisor.py decides what to write and in which order; files.py has the paths, admin.py asks Envoy.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.gateway import files, render
+from tidegate.gateway import files, mirror, render
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.files import Folder
 from tidegate.spec.errors import InternalError, RetryLater
@@ -98,6 +98,16 @@ class Live:
             clusters,
             (version, clusters),
         )
+        version, inner = mirror.parse_listeners(folder.listeners.read_bytes())
+        self.listeners = WatchedFile(
+            "listeners",
+            folder.listeners,
+            "listener_manager.lds",
+            mirror.listener_file,
+            version,
+            inner,
+            (version, inner),
+        )
         version, models, self.shares = render.parse_routes(folder.routes.read_bytes())
         self.routes = WatchedFile(
             "routes", folder.routes, "http.tidegate.rds.tidegate", render.route_file, version, models, (version, models)
@@ -108,7 +118,7 @@ class Live:
     def doubt(self) -> None:
         """Another Envoy counts from zero, and has to be asked again."""
         self._keys_confirmed = False
-        for file in (self.clusters, self.routes):
+        for file in (self.clusters, self.listeners, self.routes):
             file.live, file.rejected = False, self._rejected(file, None)
 
     def taken(self, file: WatchedFile) -> bool:

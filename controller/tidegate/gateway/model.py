@@ -44,7 +44,9 @@ class Arm:
 class Route:
     """One model (`feature` None) or one feature of it. Segments are tried in order before the rest of the traffic.
 
-    `moving` True while a rollout runs: its weights then live in the runtime layer. False: in the file.
+    `moving` True while a rollout runs: its weights then live in the runtime layer. False: in the file. `shadow` gets a copy of
+    as many requests as its `weight` says, with its own parameters; its answers go to nobody. While it is there, all answers of
+    this route are kept for a comparison (mirror.py).
     """
 
     model: str
@@ -53,6 +55,7 @@ class Route:
     segments: Mapping[str, Segment] = field(default_factory=dict)
     sticky: str | None = None
     moving: bool = False
+    shadow: Arm | None = None
 
     @property
     def name(self) -> str:

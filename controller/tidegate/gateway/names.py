@@ -15,6 +15,7 @@ from tidegate.spec.errors import InternalError
 Shares = Mapping[str, Mapping[str, int]]
 """By runtime prefix (one entry of one route), by cluster: the weight, in millionths."""
 
+SHADOW = "shadow"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -25,6 +26,26 @@ def cluster_name(arm: Arm) -> str:
     and Envoy keeps weights by cluster name.
     """
     return f"{_safe(arm.upstream)}~{_safe(arm.release)}"
+
+
+def inner_name(route: Route, arm: Arm) -> str:
+    """The internal listener of one release on a route that mirrors, and the cluster that leads to it."""
+    return f"{cluster_name(arm)}~{_safe(route.name)}"
+
+
+def mirror_name(route: Route, arm: Arm) -> str:
+    """The internal listener of a route's shadow, and the cluster that leads to it."""
+    return f"{inner_name(route, arm)}~mirror"
+
+
+def shadow_name(route: Route, arm: Arm) -> str:
+    """The cluster of a route's shadow: of its own, or its requests would count as those of a release that has users."""
+    return f"{inner_name(route, arm)}~{SHADOW}"
+
+
+def weighted_name(route: Route, arm: Arm) -> str:
+    """The cluster that an arm's weight is kept by."""
+    return inner_name(route, arm) if route.shadow is not None else cluster_name(arm)
 
 
 def _safe(text: str) -> str:
@@ -49,7 +70,7 @@ def arm_weights(route: Route, segment: str | None) -> dict[str, int]:
     Raises InternalError when two arms are the same release on the same upstream.
     """
     weights = {
-        cluster_name(arm): arm.weight if segment is None else arm.segment_weights.get(segment, arm.weight)
+        weighted_name(route, arm): arm.weight if segment is None else arm.segment_weights.get(segment, arm.weight)
         for arm in route.arms
     }
     if len(weights) != len(route.arms):

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from tidegate.gateway import wire
+from tidegate.gateway.book import Page
 from tidegate.gateway.model import Arm, Route, Upstream
-from tidegate.gateway.names import Shares, cluster_name, prefix, segments
+from tidegate.gateway.names import Shares, mirror_name, prefix, segments, weighted_name
 from tidegate.spec.model import Segment
 
 TYPE = "type.googleapis.com/envoy"
@@ -30,7 +31,7 @@ MAX_BODY = 64 * 1024 * 1024
 # A keep-alive shorter than that of common servers (gunicorn 2 s, uvicorn 5 s): they close a connection that Envoy no longer uses.
 _KEEP_ALIVE = "1.500s"
 # These never reached the server, so they are safe for every method. A reset in mid-request is not among them.
-_RETRY = {
+RETRY = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": 2,
     "retry_host_predicate": [
@@ -66,10 +67,18 @@ _CLUSTER = wire.encode(
 
 def cluster(name: str, upstream: Upstream) -> bytes:
     """One cluster, as a fragment of the clusters file."""
-    endpoints = [
-        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
-        for host, port in upstream.endpoints
-    ]
+    addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in upstream.endpoints]
+    return _cluster(name, addresses)
+
+
+def clusters(page: Page) -> dict[str, bytes]:
+    """All clusters of a model, by name: its servers, and what leads to its internal listeners."""
+    inner = {name: _cluster(name, [{"envoy_internal_address": {"server_listener_name": name}}]) for name in page.inner}
+    return inner | {name: cluster(name, upstream) for name, upstream in page.clusters.items()}
+
+
+def _cluster(name: str, addresses: Sequence[Mapping[str, Any]]) -> bytes:
+    endpoints = [{"endpoint": {"address": address}} for address in addresses]
     own = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}}
     return wire.put("DiscoveryResponse", "resources", wire.typed("Cluster", wire.encode("Cluster", own) + _CLUSTER))
 
@@ -98,18 +107,27 @@ def _entry(route: Route, segment: str | None, timeouts: Mapping[str, float], sha
     }
     if weights is None:
         sentence = f"no release of route {route.name} takes this request"
-        return entry | _answer(503, sentence, _record(route, segment, None))
+        return entry | _answer(503, sentence, record(route, segment, None))
     used = [timeouts.get(arm.upstream, 60.0) for arm in route.arms]
     longest = max(used)
     action: dict[str, Any] = {
         "prefix_rewrite": "/",
-        "timeout": _seconds(longest),
-        "idle_timeout": _seconds(max(longest, 300.0)),
+        "timeout": seconds(longest),
+        "idle_timeout": seconds(max(longest, 300.0)),
         "weighted_clusters": {
             "clusters": [_arm(route, segment, arm, weights, timeouts, longest) for arm in route.arms],
             "runtime_key_prefix": key,
         },
     }
+    if route.shadow is not None:
+        fraction = {"numerator": route.shadow.weight, "denominator": "MILLION"}
+        action["request_mirror_policies"] = [
+            {
+                "cluster": mirror_name(route, route.shadow),
+                "runtime_fraction": {"default_value": fraction},
+                "disable_shadow_host_suffix_append": True,
+            }
+        ]
     if route.sticky:
         action["hash_policy"] = [{"header": {"header_name": route.sticky}}]
         action["weighted_clusters"]["use_hash_policy"] = True
@@ -124,15 +142,11 @@ def _arm(
     timeouts: Mapping[str, float],
     longest: float,
 ) -> dict[str, Any]:
-    name = cluster_name(arm)
-    state = {RELEASE_STATE: arm.release, RECORD_STATE: _record(route, segment, arm)}
+    name = weighted_name(route, arm)
+    state = {RELEASE_STATE: arm.release, RECORD_STATE: record(route, segment, arm)}
     filters: dict[str, Any] = {"envoy.filters.http.set_filter_state": filter_state(state)}
-    if arm.body is not None:
-        parameters = json.dumps(arm.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        filters["envoy.filters.http.lua"] = {
-            "@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute",
-            "filter_context": {"parameters": parameters},
-        }
+    if route.shadow is None:  # else the copy would have this release's parameters: its internal listener merges them
+        filters |= merging(arm)
     timeout = timeouts.get(arm.upstream, 60.0)
     if (
         timeout != longest
@@ -170,10 +184,22 @@ def _nobody(model: str, feature: str | None, sentence: str) -> dict[str, Any]:
         "name": f"nobody.{model}",
         "match": {"prefix": f"/{model}/"},
         "metadata": {"filter_metadata": {"tidegate": {"route": route.name}}},
-    } | _answer(404, sentence, _record(route, None, None))
+    } | _answer(404, sentence, record(route, None, None))
 
 
-def _record(route: Route | None, segment: str | None, arm: Arm | None) -> str:
+def merging(arm: Arm) -> dict[str, Any]:
+    """What has a filter merge the arm's parameters into the body, by filter; nothing for an arm without any."""
+    if arm.body is None:
+        return {}
+    parameters = json.dumps(arm.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    per_route = {
+        "@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute",
+        "filter_context": {"parameters": parameters},
+    }
+    return {"envoy.filters.http.lua": per_route}
+
+
+def record(route: Route | None, segment: str | None, arm: Arm | None) -> str:
     """The members of a record line that the choice of route and arm decides, as JSON text between its neighbours."""
     known = {
         "route": route and route.name,
@@ -211,7 +237,8 @@ def _answer(status: int, sentence: str, record: str) -> dict[str, Any]:
     }
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
+    """A duration as Envoy writes it."""
     return f"{value:.3f}s"
 
 
@@ -231,14 +258,14 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "@type": f"{TYPE}.config.route.v3.Route",
         "name": "unknown",
         "match": {"prefix": "/"},
-    } | _answer(404, sentence, _record(None, None, None))
+    } | _answer(404, sentence, record(None, None, None))
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
         path = {"@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}
         tree = wire.encode("MatcherTree", {"input": {"name": "path", "typed_config": path}})
         tree += wire.put("MatcherTree", "prefix_match_map", b"".join(fragments[model] for model in sorted(fragments)))
         matcher += wire.put("Matcher", "matcher_tree", tree)
-    host = {"name": ROUTES, "domains": ["*"], "retry_policy": _RETRY, "request_body_buffer_limit": MAX_BODY}
+    host = {"name": ROUTES, "domains": ["*"], "retry_policy": RETRY, "request_body_buffer_limit": MAX_BODY}
     virtual = wire.encode("VirtualHost", host) + wire.put("VirtualHost", "matcher", matcher)
     config = wire.encode("RouteConfiguration", {"name": ROUTES})
     config += wire.put("RouteConfiguration", "virtual_hosts", virtual)

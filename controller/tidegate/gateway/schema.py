@@ -1,7 +1,7 @@
 """The fields of Envoy's messages that the gateway's files use: name, number and type, as in Envoy's published .proto files. Pure.
 
-wire.py reads this table. A type is `text`, `number`, `duration`, `wrapped` or `switch` (a number or a truth value in a message
-of its own), `struct` (of texts), `any`, an enum or another message; `[]` marks a list, `{}` a map by text.
+wire.py reads this table. A type is `text`, `number`, `flag` (a truth value), `wrapped` and `switch` (the same in a message of its
+own), `duration`, `struct` (of texts), `any`, an enum or another message; `[]` marks a list, `{}` a map by text.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 ENUMS: Final = {
     "DiscoveryType": {"STATIC": 0},
     "LbPolicy": {"LEAST_REQUEST": 1},
+    "Denominator": {"MILLION": 2},
 }
 
 MESSAGES: Final = {
@@ -25,7 +26,8 @@ MESSAGES: Final = {
     "LocalityLbEndpoints": "lb_endpoints 2 LbEndpoint[]",
     "LbEndpoint": "endpoint 1 Endpoint",
     "Endpoint": "address 1 Address",
-    "Address": "socket_address 1 SocketAddress",
+    "Address": "socket_address 1 SocketAddress, envoy_internal_address 3 InternalAddress",
+    "InternalAddress": "server_listener_name 1 text",
     "SocketAddress": "address 2 text, port_value 3 number",
     "UpstreamHttpOptions": "common_http_protocol_options 1 CommonHttpOptions, explicit_http_config 3 ExplicitHttpConfig",
     "CommonHttpOptions": "idle_timeout 1 duration",
@@ -56,7 +58,10 @@ MESSAGES: Final = {
     "DirectResponse": "status 1 number, body 2 DataSource",
     "DataSource": "inline_string 3 text",
     "RouteAction": "weighted_clusters 3 WeightedCluster, prefix_rewrite 5 text, timeout 8 duration,"
-    " hash_policy 15 HashPolicy[], idle_timeout 24 duration",
+    " hash_policy 15 HashPolicy[], idle_timeout 24 duration, request_mirror_policies 30 MirrorPolicy[]",
+    "MirrorPolicy": "cluster 1 text, runtime_fraction 3 Fraction, disable_shadow_host_suffix_append 6 flag",
+    "Fraction": "default_value 1 FractionalPercent",
+    "FractionalPercent": "numerator 1 number, denominator 2 Denominator",
     "HashPolicy": "header 1 HashHeader",
     "HashHeader": "header_name 1 text",
     "WeightedCluster": "clusters 1 ClusterWeight[], runtime_key_prefix 2 text, use_hash_policy 5 switch",

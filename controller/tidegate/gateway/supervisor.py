@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.gateway import names, render, weights
+from tidegate.gateway import mirror, names, render, weights
 from tidegate.gateway.blame import culprits
 from tidegate.gateway.book import Book
 from tidegate.gateway.lifecycle import Lifecycle
@@ -90,6 +90,11 @@ class Gateway:
     def record(self) -> Path:
         """The prediction record; `RecordReader` reads it."""
         return self._folder.record
+
+    @property
+    def answers(self) -> Path:
+        """The answers of the routes that mirror, a JSON line each."""
+        return self._folder.answers
 
     @property
     def log(self) -> Path:
@@ -180,6 +185,10 @@ class Gateway:
         if not live.taken(live.clusters):
             return "clusters are loading"
 
+        self._write_listeners(live, sound)
+        if not live.taken(live.listeners):
+            return "listeners are loading"
+
         self._write_routes(live, sound, moving)
         if not live.taken(live.routes):
             return "routes are loading"
@@ -238,8 +247,9 @@ class Gateway:
         """Requests under way, by upstream name as Envoy knows it (`names.cluster_name` without the release)."""
         found: dict[str, int] = {}
         for name, value in self._admin.stats(r"^cluster[.].*[.]upstream_rq_active$").items():
-            upstream = name.removeprefix("cluster.").removesuffix(".upstream_rq_active").rpartition("~")[0]
-            found[upstream] = found.get(upstream, 0) + int(value)
+            upstream, *rest = name.removeprefix("cluster.").removesuffix(".upstream_rq_active").split("~")
+            if len(rest) == 1 or rest[-1] == names.SHADOW:  # the others lead to an internal listener
+                found[upstream] = found.get(upstream, 0) + int(value)
         return found
 
     def ended(self) -> Ended:
@@ -276,14 +286,24 @@ class Gateway:
         clusters = dict(live.clusters.fragments)
         for model in models:
             page = self._book.pages.get(model)
-            for name, upstream in page.clusters.items() if page else ():
+            wanted = render.clusters(page) if page else {}
+            clusters |= wanted
+            for name in wanted:
                 self._gone.pop(name, None)
-                clusters[name] = render.cluster(name, upstream)
         now = self._clock()
         for name in self._spare(live):
             if now >= self._gone.get(name, now + 1):
                 del clusters[name]
         live.clusters.write(clusters)
+
+    def _write_listeners(self, live: Live, models: Iterable[str]) -> None:
+        """The internal listeners of routes that mirror. One goes when the cluster that leads to it has gone."""
+        listeners = {name: text for name, text in live.listeners.fragments.items() if name in live.clusters.fragments}
+        for model in models:
+            page = self._book.pages.get(model)
+            if page is not None:
+                listeners |= mirror.listeners(page, self._folder.record, self._folder.answers)
+        live.listeners.write(listeners)
 
     def _write_routes(self, live: Live, models: Iterable[str], moving: Collection[str]) -> None:
         fragments, filed = dict(live.routes.fragments), {}

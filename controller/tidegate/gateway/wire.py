@@ -84,8 +84,8 @@ def typed(message: str, content: bytes) -> bytes:
 def _one(number: int, kind: str, value: Any) -> bytes:
     if kind == "text":
         return _block(number, value.encode())
-    if kind == "number":
-        return _digits(number << 3) + _digits(value)
+    if kind in ("number", "flag"):
+        return _digits(number << 3) + _digits(int(value))
     if kind in ENUMS:
         return _digits(number << 3) + _digits(ENUMS[kind][value])
     return _block(number, _content(kind, value))
@@ -170,6 +170,8 @@ def decode(message: str, content: bytes) -> dict[str, Any]:
 def _value(kind: str, raw: int | bytes) -> Any:
     if kind == "number":
         return raw
+    if kind == "flag":
+        return bool(raw)
     if kind in ENUMS:
         return next(name for name, number in ENUMS[kind].items() if number == raw)
     content = _bytes(raw)

@@ -1,0 +1,140 @@
+"""A route that mirrors: each of its releases behind an internal listener of its own. Pure.
+
+The public listener only splits and mirrors, so that the shadow gets the client's own body; the internal listener merges its
+release's parameters and keeps the answer for a comparison (answers.lua). render.py has the routes that lead here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tidegate.gateway import bootstrap, names, render
+from tidegate.gateway.book import Page
+from tidegate.gateway.model import Arm, Route, Upstream
+from tidegate.gateway.render import RECORD_STATE, TYPE
+
+ANSWER_BYTES = 32 * 1024
+"""What is kept of an answer's body; a longer one is told by its `size`, and compared with nobody."""
+ANSWER = "tidegate.answer"
+_FILTERS = f"{TYPE}.extensions.filters.http"
+
+
+def listeners(page: Page, record: Path, answers: Path) -> dict[str, bytes]:
+    """The internal listeners of a model, by name, as fragments of the listeners file.
+
+    `record`: where a shadow's line is written; `answers`: where the answers of all releases go, a JSON line each.
+    """
+    return {
+        name: orjson.dumps(_listener(name, route, arm, page.upstreams[arm.upstream], record, answers))
+        for name, (route, arm) in page.inner.items()
+    }
+
+
+def listener_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The version and the bytes of the listeners file; `fragments` by listener. JSON: they are few."""
+    resources_ = b",".join(fragments[name] for name in sorted(fragments))
+    version = blake2b(resources_, digest_size=8).hexdigest()
+    return version, b'{"version_info":"%s","resources":[%s]}' % (version.encode(), resources_)
+
+
+def parse_listeners(content: bytes) -> tuple[str, dict[str, bytes]]:
+    """The version and the fragments of a listeners file that this module wrote."""
+    file = orjson.loads(content)
+    return file["version_info"], {one["name"]: orjson.dumps(one) for one in file["resources"]}
+
+
+def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Path, answers: Path) -> dict[str, Any]:
+    shadow = name == names.mirror_name(route, arm)
+    routes = [
+        _forward(names.shadow_name(route, arm) if shadow else names.cluster_name(arm), route, arm, upstream, shadow)
+    ]
+    if shadow:
+        routes.insert(0, _served_already(arm))
+    log = [_answer_log(route, arm, answers)] + (bootstrap.record_format(record)[:2] if shadow else [])
+    host = {"name": name, "domains": ["*"], "routes": routes, "request_body_buffer_limit": render.MAX_BODY}
+    manager = {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "inner",
+        "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True},
+        # What the public listener has settled stays as it is.
+        "generate_request_id": False,
+        "use_remote_address": False,
+        "skip_xff_append": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "route_config": {
+            "name": name,
+            "validate_clusters": False,
+            "virtual_hosts": [host | ({} if shadow else {"retry_policy": render.RETRY})],
+        },
+        "access_log": log,
+        "local_reply_config": bootstrap.own_answers(),
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.set_filter_state",
+                "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
+            },
+            {"name": "tidegate.answer", "typed_config": _lua("answers.lua")},
+            {"name": "envoy.filters.http.lua", "disabled": True, "typed_config": _lua("merge.lua")},
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
+            },
+        ],
+    }
+    return {
+        "@type": f"{TYPE}.config.listener.v3.Listener",
+        "name": name,
+        "internal_listener": {},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _lua(script: str) -> dict[str, Any]:
+    source = resources.files("tidegate.gateway").joinpath(script).read_text(encoding="utf-8")
+    return {
+        "@type": f"{_FILTERS}.lua.v3.Lua",
+        "default_source_code": {"inline_string": source.replace("ANSWER_BYTES", str(ANSWER_BYTES))},
+    }
+
+
+def _served_already(arm: Arm) -> dict[str, Any]:
+    """What the release itself has answered is no comparison: it does not get it twice, and no line is written."""
+    header = {"name": bootstrap.RELEASE_HEADER, "string_match": {"exact": arm.release}}
+    return {"name": "served", "match": {"prefix": "/", "headers": [header]}, "direct_response": {"status": 204}}
+
+
+def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: bool) -> dict[str, Any]:
+    # A shadow has its own time; an answer to a client is timed by the public listener.
+    limit = render.seconds(upstream.timeout) if shadow else "0s"
+    state = {RECORD_STATE: render.record(route, None, arm)}
+    return {
+        "name": "forward",
+        "match": {"prefix": "/"},
+        "metadata": {"filter_metadata": {"tidegate": {"route": route.name}}},
+        "route": {"cluster": cluster, "timeout": limit, "idle_timeout": limit},
+        "typed_per_filter_config": {
+            "envoy.filters.http.set_filter_state": render.filter_state(state),
+            **render.merging(arm),
+        },
+    }
+
+
+def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
+    told = {
+        **bootstrap.SEEN,
+        "route": route.name,
+        "role": arm.role,
+        "release": arm.release,
+        "type": "%RESPONSE_HEADER(CONTENT-TYPE)%",
+        "encoding": "%RESPONSE_HEADER(CONTENT-ENCODING)%",
+        "size": f"%DYNAMIC_METADATA({ANSWER}:size)%",
+        "body": f"%DYNAMIC_METADATA({ANSWER}:body)%",
+    }
+    return bootstrap.log(answers, f"'{RECORD_STATE}' in filter_state", {"json_format": told})
