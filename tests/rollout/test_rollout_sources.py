@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from rollout_world import T0, Drive, promoted
+from rollout_world import T0, Drive, policy, promoted
 
+from tidegate.rollout.sight import exposures, sights
 from tidegate.rollout.state import Event, Hold, Trouble
 
 WHY = "prometheus (revenue) gives nothing"
@@ -73,10 +74,10 @@ def test_a_source_that_is_down_takes_nothing_back_unless_the_policy_says_so() ->
     assert told.kinds(serve(told, 400, DOWN)) == ["held 2.0.0", "rolled_back 2.0.0"]
 
 
-@pytest.mark.parametrize("policy", [{"action": "rollback"}, {"action": "pass"}, {"then": "pass", "for": "1m"},
+@pytest.mark.parametrize("no_data", [{"action": "rollback"}, {"action": "pass"}, {"then": "pass", "for": "1m"},
                                     {"then": "rollback", "for": "1m"}])  # fmt: skip
-def test_a_broken_checker_is_no_bad_model_and_no_proof_of_a_good_one(policy: dict[str, str]) -> None:
-    drive = drive_with(**policy)
+def test_a_broken_checker_is_no_bad_model_and_no_proof_of_a_good_one(no_data: dict[str, str]) -> None:
+    drive = drive_with(**no_data)
     assert drive.kinds(serve(drive, 7200, BROKEN)) == ["held 2.0.0"]
     assert drive.weights == {"1.0.0": 95, "2.0.0": 5}
 
@@ -125,3 +126,11 @@ def test_waiting_for_a_person_is_not_interrupted_by_a_silent_source() -> None:
     assert drive.state.candidate is not None and drive.state.candidate.hold is Hold.APPROVAL
     assert serve(drive, 600, DOWN) == []
     assert drive.now > T0
+
+
+def test_what_is_asked_for_now_and_then_is_not_reckoned_by_requests() -> None:
+    asked = {"metric": "basket", "min_ratio": 0.97, "margin": 0.9, "source": {"prometheus": "basket"}}
+    told = {"metric": "polite", "max_drop": 0.05, "source": "feedback"}
+    one = policy(guardrails=[asked, told])
+    seen = sights(one, one.steps, exposures(one.steps, None))
+    assert [sight.guardrail.metric for sight in seen] == ["polite"]

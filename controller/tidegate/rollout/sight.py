@@ -63,12 +63,13 @@ def exposures(steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> list
 
 
 def sights(policy: PolicyFields, steps: Sequence[Step], seen: Sequence[Sequence[Exposure]]) -> tuple[Sight, ...]:
-    """What each guardrail sees; the immediate ones are for disasters and have no arithmetic."""
+    """What each guardrail sees. The immediate ones are for disasters and have no arithmetic; nor have those whose values
+    are asked for: how many there are does not follow from the traffic."""
     share = next((weight for step in steps if 0 < (weight := shares(step)[1]) < 1), None)
     whole = [exposure for exposures_of in seen for exposure in exposures_of]
     found = []
     for guardrail, alpha in zip(policy.guardrails, alphas(policy), strict=True):
-        if guardrail.immediate or alpha <= 0 or unsupported(guardrail):
+        if guardrail.immediate or alpha <= 0 or guardrail.polled or unsupported(guardrail):
             continue
         baseline, plain = assumed_baseline(guardrail), plain_effect(guardrail)
         probe = 1 / LARGEST if low_is_bad(guardrail) else LARGEST
@@ -119,7 +120,7 @@ def promotion_wait(policy: PolicyFields, walk: Sequence[Pace]) -> float:
     needed = promotion_nats(1 - policy.confidence)
     wait = 0.0
     for guardrail in policy.guardrails:
-        if guardrail.margin is None or unsupported(guardrail):
+        if guardrail.margin is None or guardrail.polled or unsupported(guardrail):
             continue
         baseline = typical(guardrail)
         known = sum(n * promotion_information(guardrail, baseline, s) for p in walk for s, n in p.exposures())

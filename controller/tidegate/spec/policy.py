@@ -123,6 +123,11 @@ class Guardrail(Part):
         return float(getattr(self, self.limit_name))
 
     @property
+    def polled(self) -> bool:
+        """True when its values are asked for now and then: how many there are does not follow from the requests."""
+        return isinstance(self.source, SourceSpec)
+
+    @property
     def relative(self) -> bool:
         """True when the stable release is what it is compared with."""
         return self.limit_name in RELATIVE

@@ -49,7 +49,7 @@ def _blind(policy: RolloutPolicy, walk: list[Pace]) -> Iterator[int]:
     seen: dict[tuple[str, str], tuple[int, bool]] = {}
     exposures = [exposure for pace in walk for exposure in pace.exposures()]
     for index, (guardrail, alpha) in enumerate(zip(policy.guardrails, alphas(policy), strict=True)):
-        if guardrail.immediate or alpha <= 0 or unsupported(guardrail):
+        if guardrail.immediate or alpha <= 0 or guardrail.polled or unsupported(guardrail):
             continue
         effect = detectable(guardrail, assumed_baseline(guardrail), alpha, exposures)
         key = guardrail.metric, str(guardrail.source)
