@@ -105,8 +105,8 @@ def _evidence(axes: Axes, story: Story, theme: Theme) -> None:
     axes.set_yticks(ticks, [_tick(y) for y in ticks])
     axes.set_ylabel("evidence E (weighted)", color=theme.text)
     axes.annotate(
-        f"1/alpha = {10**story.threshold:,.0f}: rolled back", (1, story.threshold), xycoords=("axes fraction", "data"),
-        xytext=(-4, 4), textcoords="offset points", ha="right", va="bottom", fontsize=9, color=theme.bad,
+        f"1/alpha = {10**story.threshold:,.0f}: rolled back", (0, story.threshold), xycoords=("axes fraction", "data"),
+        xytext=(6, 4), textcoords="offset points", ha="left", va="bottom", fontsize=9, color=theme.bad,
     )  # fmt: skip
     legend = axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, fontsize=9, frameon=False)
     for text in legend.get_texts():
@@ -116,8 +116,9 @@ def _evidence(axes: Axes, story: Story, theme: Theme) -> None:
 def _traffic(axes: Axes, story: Story, theme: Theme) -> None:
     _plain(axes, theme)
     shares = list(story.shares())
-    for since, until, percent in shares:
-        axes.fill_between([since, until], percent, color=theme.share, linewidth=0)
+    if shares:
+        edges = [shares[0][0], *(until for _, until, _ in shares)]
+        axes.stairs([percent for _, _, percent in shares], edges, fill=True, color=theme.share)
     most = max((percent for _, _, percent in shares), default=0.0)
     top = next((full for full in FULL if most <= full), FULL[-1])
     axes.set_ylim(0, top * 1.05)

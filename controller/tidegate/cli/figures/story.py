@@ -68,5 +68,4 @@ class Story:
         first = (self.began, 0, 0, ())
         for (since, before_b, before_c, _), (until, n_b, n_c, _) in pairwise([first, *self.trail.points]):
             seen = (n_b - before_b) + (n_c - before_c)
-            if seen > 0:
-                yield since - self.began, until - self.began, 100 * (n_c - before_c) / seen
+            yield since - self.began, until - self.began, 100 * (n_c - before_c) / seen if seen > 0 else 0.0
