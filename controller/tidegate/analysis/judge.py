@@ -90,11 +90,14 @@ class Analysis:
             )
         guardrails = tuple(Guardrail.model_validate(g) for g in doc["guardrails"])
         new = begin(guardrails, doc["confidence"], attempt=doc["attempt"])
-        delta = new.settings.delta
+        settings = new.settings
         failed = doc["failed"]
         return replace(
             new,
-            guards=tuple(_guard(g, guardrails, delta, d) for g, d in zip(guardrails, doc["guards"], strict=True)),
+            guards=tuple(
+                _guard(g, guardrails, settings.delta_of(i), d)
+                for i, (g, d) in enumerate(zip(guardrails, doc["guards"], strict=True))
+            ),
             strands={
                 s: Strand(last, Record.from_doc(record), gap, unpack(cells[0]) if cells else ())
                 for s, last, record, gap, *cells in doc["strands"]
@@ -114,7 +117,8 @@ def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int 
     same release: each halves promotion's alpha. Raises ValueError on weights that are negative or all zero.
     """
     settings = Settings.of(guardrails, confidence, attempt)
-    return Analysis(confidence, attempt, tuple(_guard(g, guardrails, settings.delta) for g in guardrails))
+    guards = (_guard(g, guardrails, settings.delta_of(i)) for i, g in enumerate(guardrails))
+    return Analysis(confidence, attempt, tuple(guards))
 
 
 def _guard(
@@ -149,7 +153,7 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without, cells)
     new = replace(
         analysis,
-        guards=tuple(g.absorb(look, settings.log_promote, settings.delta) for g in analysis.guards),
+        guards=tuple(g.absorb(look, settings.log_promote, settings.delta_of(i)) for i, g in enumerate(analysis.guards)),
         strands={**analysis.strands, batch.segment: strand},
         ratio=analysis.ratio.absorb(candidate, candidate + stable, batch.share),
         cells=add(analysis.cells, batch.candidate.latency),
@@ -198,7 +202,8 @@ def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = ()) 
 
 def _look(strand: Strand, batch: Batch) -> Look:
     """The batch with what was known before it. Alone: the candidate has it all, by declaration or for long enough."""
-    alone = batch.stable.requests == 0 and batch.candidate.requests > 0
+    declared = batch.share is not None and batch.share >= 1  # what other sources bring has no requests of its own
+    alone = batch.stable.requests == 0 and (batch.candidate.requests > 0 or declared)
     for_good = strand.without + 1 >= ALONE_AFTER if batch.share is None else batch.share >= 1
     return Look(batch, strand.record, alone and for_good)
 

@@ -16,6 +16,7 @@ from tidegate.analysis.bounds import mean_reach
 from tidegate.analysis.counts import COMMON_AFTER
 from tidegate.analysis.metrics import Metric
 from tidegate.analysis.rates import KEPT, Look, Row, mix
+from tidegate.analysis.scopes import by_place
 from tidegate.analysis.scores import Floats, Line, ScoresTest, line
 from tidegate.spec.policy import LOW_IS_BAD
 
@@ -111,7 +112,8 @@ class MeanRelative:
             if strand.n < COMMON_AFTER:
                 return strand
             claim = self.concurrent.claim
-            reach = mean_reach(strand.n, self.delta)
+            records = sum(1 for one in self.strands.values() if one.record is not None)
+            reach = mean_reach(strand.n, self.delta * by_place(records))
             reference = strand.total / strand.n - (reach if claim.slope > 0 else -reach)
             fixed = Line(0.0, claim.offset + claim.slope * min(max(reference, 0.0), 1.0), claim.sign)
             strand = replace(strand, record=ScoresTest(fixed, self.side > 0))

@@ -41,8 +41,12 @@ class Settings:
 
     @property
     def delta(self) -> float:
-        """The chance that a bound of stable's record may be wrong: a tenth of alpha."""
-        return self.alpha / 10
+        """The chance that any bound of stable's record may be wrong, all guardrails together: a hundredth of alpha."""
+        return self.alpha / 100
+
+    def delta_of(self, index: int) -> float:
+        """A guardrail's own part of it, by its weight; the whole for one that is no test."""
+        return self.delta * (self.weights[index] or 1.0)
 
     @property
     def log_threshold(self) -> float:

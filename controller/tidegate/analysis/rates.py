@@ -13,10 +13,12 @@ from typing import Any
 from tidegate.analysis.bounds import rate_lower, rate_upper
 from tidegate.analysis.counts import COMMON, COMMON_AFTER, CountsTest, odds_limit
 from tidegate.analysis.dispersion import Dispersion
+from tidegate.analysis.intervals import rate_interval
 from tidegate.analysis.latency import BUCKETS, Record, edge_at_least, edge_at_most, slower, tail_edge
 from tidegate.analysis.metrics import Kind, Metric
 from tidegate.analysis.model import Batch
 from tidegate.analysis.onearm import OneArm
+from tidegate.analysis.scopes import by_place
 
 Row = tuple[float, float, float, float]
 """Candidate's requests and events (or sum of scores), then stable's, in one window."""
@@ -192,7 +194,10 @@ class RateRelative:
             return 1.0 if self.metric.share >= COMMON else None
         if strand.n_b < COMMON_AFTER or strand.s_b / strand.n_b < COMMON:
             return None
-        return odds_limit(self.factor, self.side, rate_upper(strand.n_b, strand.s_b, self.delta))
+        if self.factor == 1.0:
+            return 1.0
+        phi = strand.dispersion.phi
+        return odds_limit(self.factor, self.side, rate_interval(strand.n_b / phi, strand.s_b / phi, 2 * self.delta)[1])
 
     def _against_record(self, strand: Strand, look: Look, phi: float) -> Strand:
         """The candidate's batch against stable's record of this segment, which is fixed at the first such batch."""
@@ -206,7 +211,8 @@ class RateRelative:
                     return strand
                 n, s = sum(cells), slower(cells, x)
             bound = rate_upper if self.side > 0 else rate_lower
-            q = self.concurrent.ratio * bound(n, s, self.delta, phi)
+            records = sum(1 for one in self.strands.values() if one.record is not None)
+            q = self.concurrent.ratio * bound(n, s, self.delta * by_place(records), phi)
             if n < COMMON_AFTER or not 0 < q < 1:
                 return strand
             strand = replace(strand, record=OneArm(q, self.side, self.concurrent.renews), edge=edge)

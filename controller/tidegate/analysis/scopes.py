@@ -23,12 +23,17 @@ def covers(guardrail: Guardrail, segment: str | None) -> bool:
 def share(guardrail: Guardrail, place: int) -> float:
     """The weight of the part that got its first traffic as number `place` (from 0). All that may come sum to 1.
 
-    Named parts weigh the same. How many `each` will turn out to be is not known before: 1/4 for the first two, 1/16 for
-    the next four, 1/64 for the next eight. The order of first traffic is known before any outcome.
+    Named parts weigh the same; how many `each` will turn out to be is not known before. The order of first traffic is
+    known before any outcome.
     """
     named = guardrail.segments
     if named is not None and named != "each":
         return 1 / len(named)
+    return by_place(place)
+
+
+def by_place(place: int) -> float:
+    """Weights for what comes one by one, nobody knows how many: 1/4, 1/4, then four times 1/16, eight times 1/64."""
     return float(4.0 ** -math.floor(math.log2(place + 2)))
 
 

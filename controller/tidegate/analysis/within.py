@@ -29,7 +29,9 @@ class Within:
         segment = look.batch.segment
         if not covers(self.guardrail, segment):
             return self
-        guard = self._part(segment, delta).absorb(look, promote_at, delta)
+        guard = self._part(segment, delta)
+        place = [*self.parts, segment].index(segment)
+        guard = guard.absorb(look, promote_at, delta * share(self.guardrail, place))
         return replace(self, parts={**self.parts, segment: guard})
 
     def with_row(self, look: Look) -> Within:
@@ -56,10 +58,14 @@ class Within:
     def with_doc(self, doc: Mapping[str, Any], delta: float) -> Within:
         """This fresh one as `to_doc` found it."""
         parts = {
-            segment: Guard.new(self.guardrail, delta, rails=self.rails, counts=part["counts"]).with_doc(part)
-            for segment, part in doc["parts"]
+            segment: self._fresh(place, delta, part["counts"]).with_doc(part)
+            for place, (segment, part) in enumerate(doc["parts"])
         }
         return replace(self, parts=parts)
 
     def _part(self, segment: str | None, delta: float) -> Guard:
-        return self.parts.get(segment) or Guard.new(self.guardrail, delta, rails=self.rails)
+        return self.parts.get(segment) or self._fresh(len(self.parts), delta)
+
+    def _fresh(self, place: int, delta: float, counts: bool = False) -> Guard:
+        part = delta * share(self.guardrail, place)
+        return Guard.new(self.guardrail, part, rails=self.rails, counts=counts)
