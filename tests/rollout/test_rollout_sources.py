@@ -6,6 +6,9 @@ import pytest
 from rollout_world import T0, Drive, policy, promoted
 
 from tidegate.rollout.sight import exposures, sights
+from tidegate.rollout.simulate.expect import failures
+from tidegate.rollout.simulate.run import play
+from tidegate.rollout.simulate.scenario import load_scenario
 from tidegate.rollout.state import Event, Hold, Trouble
 
 WHY = "prometheus (revenue) gives nothing"
@@ -134,3 +137,31 @@ def test_what_is_asked_for_now_and_then_is_not_reckoned_by_requests() -> None:
     one = policy(guardrails=[asked, told])
     seen = sights(one, one.steps, exposures(one.steps, None))
     assert [sight.guardrail.metric for sight in seen] == ["polite"]
+
+
+LABELLED = """
+traffic: {rate: 5}
+policy:
+  steps: [{name: canary, weight: 20%, for: 1h}, {name: full, weight: 100%, for: 1h}]
+  guardrails:
+    - {metric: error_rate, max_ratio: 2.0}
+    - {metric: made_up, max: 0.1, source: feedback}
+  no_data: {action: hold, for: 6h, then: hold}
+releases:
+  v1: {scores: {made_up: {mean: 0.02, sd: 0.14, after: 30m}}}
+  v2: {scores: {made_up: {mean: 0.30, sd: 0.46, after: 30m}}}
+  v3: {like: v1}
+events: [{at: 0s, declare: v1}, {at: 1m, declare: v2}, {at: 1h, declare: v3}]
+until: 5h
+expect:
+  - {event: rolled_back, release: v2, after: 31m, within: 10m}
+  - {event: promoted, release: v3, after: 2h, within: 2h}
+"""
+
+
+def test_a_simulated_release_that_only_its_labels_condemn_is_taken_back_when_they_come() -> None:
+    scenario = load_scenario(LABELLED.encode(), "labelled.yaml")
+    outcome = play(scenario)
+    assert failures(scenario.expect, outcome) == []
+    [rolled_back] = [entry for entry in outcome.timeline if entry.event == "rolled_back"]
+    assert rolled_back.reason.startswith("made_up 0.")

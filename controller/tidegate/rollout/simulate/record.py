@@ -6,7 +6,7 @@ Neighbours: arrivals.py draws the requests; run.py says when time passes and han
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidegate.analysis.latency import add
@@ -35,6 +35,9 @@ class Record:
     _arms: dict[str | None, tuple[Arm, Arm]] = field(default_factory=dict)
     _shares: dict[str | None, float] = field(default_factory=dict)
     closed_pairs: list[Pairs] = field(default_factory=list)
+    _late: list[tuple[float, Arms, Batch]] = field(default_factory=list)
+    _trial: Arms = (None, "")
+    _after: dict[str, float] = field(default_factory=dict)
     _pairs: tuple[int, int] = (0, 0)
 
     @property
@@ -54,7 +57,7 @@ class Record:
     ) -> None:
         """`seconds` of traffic into the running window. `playing`: the ready releases by digest; others only fail."""
         parts = [*segments.items(), (None, 1.0 - sum(segments.values()))]
-        stable, trial = arms
+        stable, trial = self._trial = arms
         for segment, part in parts:
             requests = self.arrivals.count(rate * part, seconds)
             share = traffic.share(trial, segment)
@@ -78,11 +81,37 @@ class Record:
 
     def close(self, t: float) -> None:
         """End the running window at `t`: full, or cut by a weight change. The next one begins."""
-        self.closed += self._batches(t, complete=True)
+        for batch in self._batches(t, complete=True):
+            now, late = self._split(batch)
+            self.closed.append(now)
+            self._late += [(t + after, self._trial, scores) for after, scores in late]
         if self._pairs[0]:
             self.closed_pairs.append(Pairs(self.opened, t, *self._pairs))
-        self.next_id += len(self._arms)
         self.drop(t)
+
+    def _split(self, batch: Batch) -> tuple[Batch, list[tuple[float, Batch]]]:
+        """What is known of a window at once, and the scores that come later: without requests, those were counted."""
+        arms = (batch.stable, batch.candidate)
+        moments = sorted({self._after[name] for arm in arms for name in arm.scores if self._after.get(name)})
+        alone = 1.0 if batch.share is not None and batch.share >= 1 else None
+
+        def kept(arm: Arm, after: float) -> dict[str, tuple[float, ...]]:
+            return {name: of for name, of in arm.scores.items() if self._after.get(name, 0.0) == after}
+
+        stable, candidate = (replace(arm, scores=kept(arm, 0.0)) for arm in arms)
+        late = [
+            (
+                after,
+                replace(
+                    batch,
+                    stable=Arm(scores=kept(arms[0], after)),
+                    candidate=Arm(scores=kept(arms[1], after)),
+                    share=alone,
+                ),
+            )
+            for after in moments
+        ]
+        return replace(batch, stable=stable, candidate=candidate), late
 
     def drop(self, t: float) -> None:
         """Begin a window at `t`; what the running one holds is lost."""
@@ -90,8 +119,13 @@ class Record:
 
     def take(self, t: float) -> tuple[Batch, ...]:
         """The closed batches that can be read by `t` and that nobody has taken yet."""
-        taken = tuple(batch for batch in self.closed if batch.end + GRACE <= t)
-        self.closed = self.closed[len(taken) :]
+        ready = [batch for batch in self.closed if batch.end + GRACE <= t]
+        self.closed = self.closed[len(ready) :]
+        due = [(at, arms, batch) for at, arms, batch in self._late if at <= t]
+        self._late = [late for late in self._late if late[0] > t]
+        ready += [replace(batch, start=at, end=at) for at, arms, batch in due if arms == self._trial]
+        taken = tuple(replace(batch, id=self.next_id + i) for i, batch in enumerate(ready))
+        self.next_id += len(taken)
         return taken
 
     def take_pairs(self, t: float) -> tuple[Pairs, ...]:
@@ -103,11 +137,12 @@ class Record:
     @property
     def readable(self) -> set[float]:
         """When the closed batches can be read."""
-        return {end + GRACE for end in (*(b.end for b in self.closed), *(p.end for p in self.closed_pairs))}
+        ends = (*(b.end for b in self.closed), *(p.end for p in self.closed_pairs))
+        return {end + GRACE for end in ends} | {at for at, _, _ in self._late}
 
     def open(self, t: float) -> tuple[Batch, ...]:
         """The running window as it stands."""
-        return tuple(self._batches(t, complete=False))
+        return tuple(self._split(batch)[0] for batch in self._batches(t, complete=False))
 
     def _batches(self, t: float, complete: bool) -> list[Batch]:
         return [
@@ -120,7 +155,9 @@ class Record:
         actor = playing.get(digest or "")
         if actor is None:
             return self.arrivals.broken(requests)
-        return self.arrivals.arm(actor.name, requests, actor.manner(at))
+        manner = actor.manner(at)
+        self._after |= {name: score.after for name, score in manner.scores.items()}
+        return self.arrivals.arm(actor.name, requests, manner)
 
 
 def _both(one: Arm, other: Arm) -> Arm:

@@ -46,10 +46,11 @@ class Latency(Part):
 
 
 class Score(Part):
-    """A score in [0, 1], Beta-distributed with this mean and standard deviation."""
+    """A score in [0, 1], Beta-distributed with this mean and standard deviation; `after`: so late it is known (feedback)."""
 
     mean: Number = Field(ge=0, le=1)
     sd: Number = Field(ge=0)
+    after: Duration = 0.0
 
 
 class Ready(Part):
