@@ -76,7 +76,7 @@ def test_the_status_page_names_every_field_of_a_status() -> None:
         problems=[],
         gateway_alive=True,
         acting=None,
-        counts={},
+        record={},
         feedback={},
     )
     assert table_fields(STATUS, "status") >= set(doc) >= set(base_doc(running=False, at=0.0))
