@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tidegate.spec.base import Document, HeaderName, Name, Number, Part, Sha256, Text, Whole
+from tidegate.spec.comparison import Comparison
 from tidegate.spec.units import Limit, Share
 
 
@@ -125,6 +126,7 @@ class Model(Document):
     segments: dict[Name, Segment] = Field(default_factory=dict)
     sticky: Sticky | None = None
     traffic: Traffic | None = None
+    comparison: Comparison | None = None
     acceptance: Acceptance = Acceptance()
     card: Card = Card()
     lifecycle: Lifecycle = Lifecycle()
