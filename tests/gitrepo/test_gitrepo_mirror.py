@@ -48,6 +48,26 @@ def test_links_are_no_files(world: World) -> None:
     assert world.mirror.blob(commit, "link") is None
 
 
+def test_reading_on_from_a_commit_gives_what_reading_the_other_whole_gives(world: World) -> None:
+    def ours(path: str) -> bool:
+        return path.startswith("m/")
+
+    commits = [
+        world.clone.commit("one", {"m/a": "1", "m/b é": "1", "other": "1"}),
+        world.clone.commit("two", {"m/a": "2", "m/new\nline": "", "other": None}),
+        world.clone.commit("three", {"m/b é": None, "m/c": "same"}),
+        world.clone.commit("four", {"other": "2"}),
+    ]
+    (world.clone.path / "m/c").unlink()
+    (world.clone.path / "m/c").symlink_to("/etc/passwd")
+    commits.append(world.clone.commit("a link in place of a file", {}))
+    world.mirror.fetch()
+    for before in commits:
+        files = world.mirror.read(before, ours)
+        for after in commits:
+            assert world.mirror.read_on(before, files, after, ours) == world.mirror.read(after, ours)
+
+
 def test_the_newest_commit_that_touched_a_path_is_found(world: World) -> None:
     one = world.clone.commit("one", {"m/a": "1", "m/b": "1"})
     two = world.clone.commit("two", {"m/a": "2"})

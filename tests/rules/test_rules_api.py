@@ -75,12 +75,29 @@ def test_what_is_loaded_already_is_not_loaded_again() -> None:
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.bad], ids=lambda rule: rule.id)
 def test_a_commit_judged_after_another_has_the_findings_that_it_has_alone(rule: Rule) -> None:
-    """Loaded and judged by what differs from the commit before, there and back again."""
+    """Loaded and judged by what differs from the commit before, there and back again; also where that is told."""
     loader, validator = Loader(), Validator()
-    commits = [example(), edited(rule.bad[0]), example(), edited(rule.bad[-1])]
+    told_loader, told_validator = Loader(), Validator()
+    commits = [example(), edited(rule.bad[0]), example(), edited(rule.bad[-1]), {}, example()]
+    before: dict[str, bytes] = {}
     for files in commits:
-        alone = validate_declared(load(files), files)
+        declared = load(files)
+        alone = validate_declared(declared, files)
         assert validator.validate(loader.load(files), files) == alone
+        changed = {path for path in {*before, *files} if before.get(path) != files.get(path)}
+        following = told_loader.load(files, changed)
+        assert (list(following.models), following.problems) == (list(declared.models), declared.problems)
+        assert told_validator.validate(following, files, changed) == alone
+        before = files
+
+
+def test_a_commit_that_was_loaded_stays_as_it_was_when_the_next_one_is() -> None:
+    loader, files = Loader(), example()
+    first = loader.load(files)
+    names = list(first.models)
+    gone = [path for path in files if path.startswith(f"models/{names[0]}/")]
+    loader.load({path: text for path, text in files.items() if path not in gone}, gone)
+    assert list(first.models) == names
 
 
 def test_an_unchanged_model_is_the_same_object_and_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from tidegate.engine.fleet import Fleet
 from tidegate.engine.loop import Controller
 from tidegate.engine.resting import Resting
 from tidegate.engine.servers import Servers
+from tidegate.engine.source import Source
 from tidegate.engine.steering import Steering
 from tidegate.gitrepo.remote import Update
 from tidegate.rollout import finish, progress
@@ -192,6 +193,18 @@ def routes_of_the_dead_kept() -> contextlib.AbstractContextManager[Any]:
     return planted()
 
 
+def half_of_a_commit_read() -> contextlib.AbstractContextManager[Any]:
+    """Reads on from the last commit without those files of a model that are not its deployment."""
+
+    def wrong(right: Any) -> Any:
+        def read_on(self: Source, commit: str, changed: frozenset[str]) -> Any:
+            return right(self, commit, frozenset(path for path in changed if "/configs/" not in path))
+
+        return read_on
+
+    return _patched(Source, "_read_on", wrong)
+
+
 def answers_unnoticed() -> contextlib.AbstractContextManager[Any]:
     """Reckons the readiness of a workload when its servers change, and not when they answer otherwise."""
 
@@ -247,6 +260,7 @@ BUGS = (
     (steps_skipped, {"steps"}),
     (steps_cut_short, {"short"}),
     (rejected_tried_again, {"retried"}),
+    (half_of_a_commit_read, {"memo"}),
     (answers_unnoticed, {"memo"}),
     (addresses_unnoticed, {"memo"}),
     (sleeps_through, {"memo"}),

@@ -243,6 +243,8 @@ class MemoryGit(Git):
         return f"{one.id}\0{one.subject}\0{one.author}\0{one.author}@example.com\0{int(one.time)}\n".encode()
 
     def _do_diff_tree(self, words: list[str], stdin: bytes | None, env: object) -> bytes:
+        if "--raw" in words:
+            return self._raw(*(self._files(name) or {} for name in words[-2:]))
         assert "--stdin" in words
         paths: set[str] = set()
         for name in (stdin or b"").decode().split():
@@ -250,6 +252,17 @@ class MemoryGit(Git):
             for parent in [self.store.commits[p].files for p in one.parents] or [{}]:
                 paths |= {p for p in one.files.keys() | parent.keys() if one.files.get(p) != parent.get(p)}
         return "".join(f"{path}\0" for path in sorted(paths)).encode()
+
+    def _raw(self, before: Files, after: Files) -> bytes:
+        out = ""
+        for path in sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p)):
+            if path in after:
+                self._blobs[blob_id(after[path])] = after[path]
+            old, new = (blob_id(side[path]) if path in side else "0" * 40 for side in (before, after))
+            modes = ["100644" if path in side else "000000" for side in (before, after)]
+            letter = "M" if path in before and path in after else "A" if path in after else "D"
+            out += f":{modes[0]} {modes[1]} {old} {new} {letter}\0{path}\0"
+        return out.encode()
 
     def _do_merge_base(self, words: list[str], stdin: object, env: object) -> Answer:
         before, after = (self._resolve(word) for word in words[1:])

@@ -7,6 +7,7 @@ Neighbours: sim_watch.py asks after passes; engine/ has the memories (resting, s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.demand import DRAIN, Demand
@@ -22,6 +23,7 @@ def stale(controller: Any, now: float) -> Iterator[str]:
     """What is remembered and is not so, in words. Right after a pass that the journal took in."""
     if not controller._known:
         return
+    yield from _git(controller)
     yield from _servers(controller.fleet.servers)
     yield from _routes(controller, now)
     yield from _demand(controller)
@@ -29,6 +31,28 @@ def stale(controller: Any, now: float) -> Iterator[str]:
     steering = controller.steering
     if steering.settled and not (steering._behind or steering._stale or steering._changed):
         yield from _table(controller)
+
+
+def _git(controller: Any) -> Iterator[str]:
+    """What git asks for, read from the commit as if none before it had been read. Once a commit."""
+    told = controller.snapshot
+    if told.commit is None or getattr(controller, "audited", None) == told.commit:
+        return
+    controller.audited = told.commit
+    anew = controller.source.at(told.commit)
+    if (told.subject, told.findings, list(told.declared.models)) != (
+        anew.subject,
+        anew.findings,
+        list(anew.declared.models),
+    ):
+        yield f"what stands in {told.commit[:12]}: {told.findings}, not {anew.findings}"
+    for route in {**told.desired, **anew.desired}:
+        asked = [side.desired.get(route) for side in (told, anew)]
+        plain = [
+            replace(one, release=replace(one.release, commit="")) if isinstance(one, Desired) else one for one in asked
+        ]
+        if plain[0] != plain[1]:
+            yield f"what git asks of {route}: {plain[0]}, not {plain[1]}"
 
 
 def _servers(servers: Servers) -> Iterator[str]:

@@ -401,7 +401,7 @@ def pure_work_once() -> Iterator[None]:
             documents[key] = read(kind, text, path)
         return documents[key]
 
-    def judge_once(self: Validator, found: Any, files: Any) -> Any:
+    def judge_once(self: Validator, found: Any, files: Any, changed: Any = None) -> Any:
         key = frozenset(files.items())
         if key not in judged:
             if len(judged) > KEPT:

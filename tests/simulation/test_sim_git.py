@@ -101,7 +101,11 @@ def test_history_gives_the_same(twins: Twins) -> None:
                 old, new = twins.names[before][which], twins.names[after][which]
                 found = tree.with_trailers(git, new, old, {"Tidegate-Route": "m", "Tidegate-Rejects": "abc"})
                 changed = tree.changed_between(git, old, new)
-                answers.append((tree.is_ancestor(git, old, new), changed, twins.name_of(found, which)))
+                differ = tree.differing(git, old, new)
+                contents = tree.blobs(git, {blob for blob in differ.values() if blob is not None})
+                answers.append(
+                    (tree.is_ancestor(git, old, new), changed, twins.name_of(found, which), differ, contents)
+                )
             assert answers[0] == answers[1], (before, after)
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tidegate.rollout.state import Desired
 from tidegate.spec.base import Document
 from tidegate.spec.declared import Declared, DeclaredModel, load_document
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
-from tidegate.spec.release import Release
+from tidegate.spec.release import Release, route_name
 from tidegate.spec.version import ModelVersion
 
 Blob = Callable[[str, str], bytes | None]
@@ -42,15 +43,12 @@ class Catalog:
         self._blob = blob
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._asked: Mapping[str, tuple[DeclaredModel, Release]] = {}
+        self._newest: tuple[Mapping[str, DeclaredModel], Callable[[str], Desired | None]] = ({}, lambda _: None)
 
-    def saw(self, declared: Declared, asked: Iterable[Release]) -> None:
-        """What the newest commit declares, loaded already: releases that it asks for need not be read from git again."""
-        self._asked = {
-            release.digest: (declared.models[release.model], release)
-            for release in asked
-            if release.model in declared.models and "@" not in (release.config or "")
-        }
+    def saw(self, declared: Declared, wish: Callable[[str], Desired | None]) -> None:
+        """What the newest commit declares, loaded already, and asks of each route: that need not be read from git again."""
+        with self._lock:
+            self._newest = declared.models, wish
 
     def entry(self, release: Release) -> Entry:
         """What this release declares. Raises NeedsPerson when its commit no longer holds it, RetryLater without an answer."""
@@ -64,8 +62,15 @@ class Catalog:
 
     def _of_head(self, release: Release) -> Entry | None:
         """The same digest is the same version and config; the model's file is the newest, as it is for the gateway."""
-        folder, asked = self._asked.get(release.digest, (None, release))
-        if folder is None or folder.model is None or asked.model != release.model:
+        with self._lock:
+            models, wish = self._newest
+        folder = models.get(release.model)
+        if folder is None or folder.model is None or folder.deployment is None:
+            return None
+        features = (None, *folder.deployment.value.features)
+        wishes = (wish(route_name(release.model, feature)) for feature in features)
+        asked = next((one.release for one in wishes if one is not None and one.release.digest == release.digest), None)
+        if asked is None or "@" in (asked.config or ""):
             return None
         version = folder.versions.get(asked.version)
         config = folder.configs.get(asked.config) if asked.config is not None else None

@@ -13,7 +13,7 @@ from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.fleet import Need
 from tidegate.engine.source import Snapshot
 from tidegate.rollout.capacity import hot_releases
-from tidegate.rollout.state import Desired, RouteState
+from tidegate.rollout.state import RouteState
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.release import Release
 from tidegate.spec.version import Artifact
@@ -29,8 +29,7 @@ class Needs:
 
     def saw(self, snapshot: Snapshot) -> None:
         """A commit has been read: what it asks for need not be read from git once more."""
-        asked = (wish.release for wish in snapshot.desired.values() if isinstance(wish, Desired))
-        self._catalog.saw(snapshot.declared, asked)
+        self._catalog.saw(snapshot.declared, snapshot.wish)
 
     def keep(self, states: Iterable[RouteState]) -> None:
         """Forget the declarations of releases that no route needs hot any more."""

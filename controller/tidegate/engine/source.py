@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
-from tidegate.rollout.routes import Asking, Touched, desired_routes
+from tidegate.rollout.routes import Asking, desired_of, desired_routes
 from tidegate.rollout.state import Desired, Rejection
 from tidegate.rules.api import Validator, blocking, read_by_rules
 from tidegate.rules.finding import Finding
@@ -73,6 +73,8 @@ class Source:
         self._record = record
         self._environment = environment
         self._last = Snapshot()
+        self._sure = True  # whether what is kept is all of `_last`: a reading that failed on its way leaves a mixture
+        self._files: dict[str, bytes] = {}
         self._touched: dict[Asking, str] = {}
         self._older: dict[tuple[str, str], bool] = {}
         self._loader = Loader(environment)
@@ -84,33 +86,25 @@ class Source:
         if head is None:
             return Snapshot()
         if head != self._last.commit:
-            self._forget_touched(head)
-            self._last = self._read(head, lambda asking: self._newest(head, asking), self._loader, self._validator)
+            last, self._sure = (self._last.commit if self._sure else None), False
+            changed = self._mirror.changed_between(last, head) if last is not None else None
+            self._last = self._read_whole(head) if last is None or changed is None else self._read_on(head, changed)
+            self._sure = True
         return self._last
 
     def at(self, commit: str) -> Snapshot:
         """What any other commit asked for. Raises NeedsPerson for an unknown commit."""
-        return self._read(
-            commit, lambda asking: self._mirror.asked(commit, *asking), Loader(self._environment), Validator()
-        )
-
-    def _read(self, commit: str, touched: Touched, loader: Loader, validator: Validator) -> Snapshot:
         files = self._mirror.read(commit, read_by_rules)
-        declared = loader.load(files)
-        findings = tuple(validator.validate(declared, files))
-        blocked = blocking(findings, declared)
-        if loader is self._loader and not self._touched:
-            self._learn(commit, declared)
-        desired: dict[str, Desired | str] = dict(desired_routes(declared, commit, touched, self._pinned))
-        for route in desired:
-            errors = blocked.get(route.partition("/")[0])
-            if errors:
-                desired[route] = f"{errors[0].path}:{errors[0].line}:{errors[0].column}: {errors[0].message}"
-        info = self._mirror.describe(commit)
-        return Snapshot(commit, info.subject, info.author, declared, desired, findings)
+        declared = load(files, self._environment)
+        findings = tuple(Validator().validate(declared, files))
+        desired = desired_routes(declared, commit, lambda asking: self._mirror.asked(commit, *asking), self._pinned)
+        return self._snapshot(commit, declared, desired, findings)
 
-    def _learn(self, commit: str, declared: Declared) -> None:
-        """The first reading asks about every route: all of them at once."""
+    def _read_whole(self, commit: str) -> Snapshot:
+        """Nothing is known, or history was rewritten. What is asked is asked about every route at once."""
+        files = self._mirror.read(commit, read_by_rules)
+        declared = self._loader.load(files)
+        findings = tuple(self._validator.validate(declared, files))
         questions: list[Asking] = []
 
         def noted(asking: Asking) -> str:
@@ -118,22 +112,56 @@ class Source:
             return commit
 
         desired_routes(declared, commit, noted, self._pinned)
-        self._touched = dict(zip(questions, self._mirror.asked_by_all(commit, questions), strict=True))
+        touched = dict(zip(questions, self._mirror.asked_by_all(commit, questions), strict=True))
+        desired = desired_routes(declared, commit, touched.__getitem__, self._pinned)
+        snapshot = self._snapshot(commit, declared, desired, findings)
+        self._files, self._touched = files, touched
+        return snapshot
+
+    def _read_on(self, commit: str, changed: frozenset[str]) -> Snapshot:
+        """From the last commit on, of which no commit since has changed any other path: what they did not touch stays.
+
+        A wish that stays is the same object, with the commit under which it was read first: there it is declared for ever.
+        """
+        last = self._last
+        files = self._mirror.read_on(last.commit or "", self._files, commit, read_by_rules)
+        ours = {path for path in changed if read_by_rules(path)}
+        declared = self._loader.load(files, ours)
+        findings = tuple(self._validator.validate(declared, files, ours))
+        for asking in [asking for asking in self._touched if not changed.isdisjoint(asking.paths)]:
+            del self._touched[asking]
+        models = {path.split("/", 2)[1] for path in changed if path.startswith("models/")}
+        models |= {split_route(route)[0] for route, found in last.desired.items() if isinstance(found, str)}
+        models |= {name for name in blocking(findings, declared) if name is not None}
+        if any(path.startswith("policies/") for path in changed):
+            models |= declared.models.keys()
+        desired = {route: found for route, found in last.desired.items() if split_route(route)[0] not in models}
+        for name in sorted(models & declared.models.keys()):
+            desired |= desired_of(
+                declared.models[name], declared, commit, lambda asking: self._newest(commit, asking), self._pinned
+            )
+        snapshot = self._snapshot(commit, declared, desired, findings)
+        self._files = files
+        return snapshot
+
+    def _snapshot(
+        self, commit: str, declared: Declared, desired: Mapping[str, Desired | str], findings: tuple[Finding, ...]
+    ) -> Snapshot:
+        """What the rules refuse asks for nothing: why, in the wish's place."""
+        blocked = blocking(findings, declared)
+        asked = dict(desired)
+        for route in asked if blocked else ():
+            errors = blocked.get(split_route(route)[0])
+            if errors:
+                asked[route] = f"{errors[0].path}:{errors[0].line}:{errors[0].column}: {errors[0].message}"
+        info = self._mirror.describe(commit)
+        return Snapshot(commit, info.subject, info.author, declared, asked, findings)
 
     def _newest(self, commit: str, asking: Asking) -> str:
         found = self._touched.get(asking)
         if found is None:
             found = self._touched[asking] = self._mirror.asked(commit, *asking)
         return found
-
-    def _forget_touched(self, commit: str) -> None:
-        """Keep the answers about files that no commit since the last look has changed: one query for the whole portfolio."""
-        changed = self._mirror.changed_between(self._last.commit, commit) if self._last.commit else None
-        if changed is None:
-            self._touched.clear()
-            return
-        for asking in [asking for asking in self._touched if not changed.isdisjoint(asking.paths)]:
-            del self._touched[asking]
 
     def _pinned(self, model: str, name: str, commit: str) -> Loaded[InferenceConfig] | None:
         path = f"models/{model}/configs/{name}.yaml"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,6 +66,20 @@ class Mirror:
         What the last large reading brought is not read again: a commit costs what it changes.
         """
         return self._healed(lambda: self._read(commit, wanted))
+
+    def read_on(
+        self, before: str, files: Mapping[str, bytes], commit: str, wanted: Callable[[str], bool]
+    ) -> dict[str, bytes]:
+        """The same as `read`, from `files`, which are those of the commit `before`: it costs what differs."""
+        return self._healed(lambda: self._read_on(before, files, commit, wanted))
+
+    def _read_on(
+        self, before: str, files: Mapping[str, bytes], commit: str, wanted: Callable[[str], bool]
+    ) -> dict[str, bytes]:
+        differ = {path: at for path, at in tree.differing(self.git, before, commit).items() if wanted(path)}
+        contents = tree.blobs(self.git, {blob_id for blob_id in differ.values() if blob_id is not None})
+        kept = {path: text for path, text in files.items() if path not in differ} if differ else dict(files)
+        return kept | {path: contents[blob_id] for path, blob_id in differ.items() if blob_id is not None}
 
     def _read(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
         ids, known = tree.listing(self.git, commit, wanted), self._blobs

@@ -22,6 +22,8 @@ from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.release import Release, route_ref
 
 ATTEMPTS = 6
+MANY = 100
+"""Refs moved at once from which on they are packed into one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Record:
                 self._git.run(
                     "update-ref", "--stdin", stdin="".join(f"update {u.ref} {u.commit}\n" for u in done).encode()
                 )
+                if len(done) >= MANY:  # a fetch looks at all refs, and one file a ref is slow to look at
+                    self._git.run("pack-refs", "--all")
                 refused = {result.ref: result.reason for result in pushed if result.outcome == "refused"}
                 for index, (note, ref) in list(left.items()):
                     which = NOTES_REF if NOTES_REF in refused else ref
@@ -169,8 +173,8 @@ class Record:
     def _with(self, target: str, decisions: Sequence[Note]) -> bytes | None:
         """The whole note of a commit with these lines added; None when all of them are there."""
         text = notes.on(self._git, NOTES_REF, target)
-        there = [_parse(line) for line in text.splitlines()]
-        missing = [note for note in decisions if not any(_same(known, note) for known in there)]
+        there = {_decision(note) for note in map(_parse, text.splitlines()) if note is not None}
+        missing = [note for note in decisions if _decision(note) not in there]
         if not missing:
             return None
         return notes.extended(text, [note.line() for note in missing])
@@ -216,10 +220,9 @@ def notes_of(git: Git) -> tuple[Note, ...]:
     return tuple(sorted({note for note in found if note is not None}, key=lambda note: (note.at, note.line())))
 
 
-def _same(there: Note | None, note: Note) -> bool:
-    """The same decision: a repeated call may word the reason or tell the time anew."""
-    keys = ("kind", "environment", "route", "release", "touched")
-    return there is not None and all(getattr(there, key) == getattr(note, key) for key in keys)
+def _decision(note: Note) -> tuple[str, ...]:
+    """What makes two notes the same decision: a repeated call may word the reason or tell the time anew."""
+    return note.kind, note.environment, note.route, note.release, note.touched
 
 
 def _parse(line: str) -> Note | None:

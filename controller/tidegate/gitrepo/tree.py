@@ -98,6 +98,16 @@ def changed(git: Git, before: str, after: str) -> list[tuple[str, str]]:
     return list(zip(words[::2], words[1::2], strict=True))
 
 
+def differing(git: Git, before: str, after: str) -> dict[str, str | None]:
+    """The blob ids at `after` of the regular files that are not as they were at `before`, by path; None: gone."""
+    words = split(_at(git, after, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", before, after))
+    found: dict[str, str | None] = {}
+    for head, path in zip(words[::2], words[1::2], strict=True):
+        _, mode, _, blob_id, _ = head.split()
+        found[path] = blob_id if mode.startswith("100") else None
+    return found
+
+
 def changed_between(git: Git, before: str, after: str) -> frozenset[str] | None:
     """Every path that any commit after `before`, up to `after`, changed; None when history leads not from one to the
     other. Paths outside it have the same `touched` at both.

@@ -47,17 +47,25 @@ def desired_routes(declared: Declared, commit: str, touched: Touched, pinned: Pi
     A model without a deployment has no route. What a route refers to and cannot be found is its own problem alone.
     """
     wanted: dict[str, Desired | str] = {}
-    for name, found in sorted(declared.models.items()):
-        deployment = found.deployment
-        if deployment is None:
-            broken = next((p for p in found.problems if _is_deployment(p.path)), None)
-            if broken is not None:
-                wanted[name] = f"{broken.path}:{broken.line}:{broken.column}: {broken.message}"
-            continue
-        builder = _Builder(declared, found, deployment, commit, touched, pinned)
-        wanted[name] = builder.route(None, FeatureOverride())
-        for feature, override in sorted(deployment.value.features.items()):
-            wanted[route_name(name, feature)] = builder.route(feature, override)
+    for _, found in sorted(declared.models.items()):
+        wanted |= desired_of(found, declared, commit, touched, pinned)
+    return wanted
+
+
+def desired_of(
+    model: DeclaredModel, declared: Declared, commit: str, touched: Touched, pinned: Pinned
+) -> dict[str, Desired | str]:
+    """The part of it that is one model's: of all else that is declared, the policies alone matter to it."""
+    deployment = model.deployment
+    if deployment is None:
+        broken = next((p for p in model.problems if _is_deployment(p.path)), None)
+        return (
+            {model.name: f"{broken.path}:{broken.line}:{broken.column}: {broken.message}"} if broken is not None else {}
+        )
+    builder = _Builder(declared, model, deployment, commit, touched, pinned)
+    wanted = {model.name: builder.route(None, FeatureOverride())}
+    for feature, override in sorted(deployment.value.features.items()):
+        wanted[route_name(model.name, feature)] = builder.route(feature, override)
     return wanted
 
 

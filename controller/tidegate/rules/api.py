@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tidegate.rules import baseline, suppress
@@ -40,11 +40,18 @@ class Validator:
 
     def __init__(self) -> None:
         self._beside: tuple[object, ...] = ()
-        self._models: dict[str, tuple[DeclaredModel, list[Finding], Facts]] = {}
+        self._general: dict[str, bytes] = {}
+        self._folders: dict[str, set[str]] = {}
+        self._models: dict[str, DeclaredModel] = {}
+        self._facts: dict[str, Facts] = {}
+        self._findings: dict[str, list[Finding]] = {}
         self._notes: dict[str, tuple[bytes, tuple[Excuse, ...]]] = {}
+        self._excused: dict[str, tuple[Excuse, ...]] = {}
 
-    def validate(self, declared: Declared, files: Mapping[str, bytes]) -> list[Finding]:
-        """All findings.
+    def validate(
+        self, declared: Declared, files: Mapping[str, bytes], changed: Collection[str] | None = None
+    ) -> list[Finding]:
+        """All findings. `changed`: the paths that may differ from the commit before; None: any may.
 
         What the commit's own baseline names (`baseline.NAME`, if it is among the files) is left out, as by the CLI: what
         was accepted there must not hold a model back. A baseline that cannot be read hides nothing.
@@ -52,9 +59,11 @@ class Validator:
         Without the evidence rules: the controller asks spec/contract.py itself, once it knows what a candidate would
         replace, and a rollback must not be refused because the contract has become stricter since.
         """
-        ours = {path: text for path, text in files.items() if path != baseline.NAME}
-        found = [one for one in self._found(declared, ours) if BY_ID[one.rule].family != "evidence"]
-        findings = list(settle(found, self._excuses(ours), declared, complete=False).kept)
+        paths = {*self._notes, *files} if changed is None else set(changed)
+        for path in sorted(paths - {baseline.NAME}):
+            self._take(path, files.get(path))
+        found = [one for one in self._found(declared, files) if BY_ID[one.rule].family != "evidence"]
+        findings = list(settle(found, self._excused, declared, complete=False).kept)
         if baseline.NAME not in files:
             return findings
         try:
@@ -65,42 +74,58 @@ class Validator:
                 baseline.NAME, 1, 1, suppress.RULE_ID, "warning", f"it {error.message}, so it hides nothing", fix
             )
             return sorted([broken, *findings])
+        ours = {path: text for path, text in files.items() if path != baseline.NAME}
         return list(baseline.hide(findings, ours, entries)[0].kept)
+
+    def _take(self, path: str, text: bytes | None) -> None:
+        """A file as it is now, None when it is not there: its comments, and where it belongs."""
+        folder = self._folders.setdefault(_folder(path), set()) if in_model(path) else None
+        if text is None:
+            self._notes.pop(path, None)
+            self._excused.pop(path, None)
+            self._general.pop(path, None)
+            if folder is not None:
+                folder.discard(path)
+            return
+        if folder is None:
+            self._general[path] = text
+        else:
+            folder.add(path)
+        last = self._notes.get(path)
+        if last is None or last[0] != text:
+            self._notes[path] = (text, tuple(excuses_of({path: text}).get(path, ())))
+            self._excused.pop(path, None)
+            if self._notes[path][1]:
+                self._excused[path] = self._notes[path][1]
 
     def _found(self, declared: Declared, files: Mapping[str, bytes]) -> Iterator[Finding]:
         """What the rules say, before any comment has its say."""
-        general = {path: text for path, text in files.items() if not in_model(path)}
+        general = self._general
         beside = (declared.governance, declared.controller, *declared.policies.items(), *sorted(general.items()))
         if beside != self._beside:
-            self._models.clear()
             self._beside = beside
-        known = self._models
-        stale = {name: one for name, one in declared.models.items() if name not in known or known[name][0] is not one}
-        texts = {path: text for path, text in files.items() if in_model(path) and _folder(path) in stale}
+            for name in list(self._models):
+                self._forget(name)
+        for name in [name for name in self._models if name not in declared.models]:
+            self._forget(name)
+        stale = {name: one for name, one in declared.models.items() if self._models.get(name) is not one}
+        texts = {path: files[path] for name in stale for path in sorted(self._folders.get(name, ()))}
         fresh = {name: facts_of(folder) for name, folder in stale.items()}
         problems = tuple(problem for folder in stale.values() for problem in folder.problems)
         part = replace(declared, models=stale, problems=problems)
-        judged: dict[str, list[Finding]] = {}
+        for name, folder in stale.items():
+            self._forget(name)
+            self._models[name], self._facts[name] = folder, fresh[name]
         for finding in run_models(Context(part, {**general, **texts}, facts=fresh)) if stale else ():
-            judged.setdefault(_folder(finding.path), []).append(finding)
-        self._models = {
-            name: (folder, judged.get(name, []), fresh[name]) if name in stale else known[name]
-            for name, folder in declared.models.items()
-        }
-        for _, findings, _ in self._models.values():
+            self._findings.setdefault(_folder(finding.path), []).append(finding)
+        for findings in self._findings.values():
             yield from findings
-        all_facts = {name: found for name, (_, _, found) in self._models.items()}
         rest = tuple(problem for problem in declared.problems if not in_model(problem.path))
-        yield from run_general(Context(replace(declared, models={}, problems=rest), general, facts=all_facts))
+        yield from run_general(Context(replace(declared, models={}, problems=rest), general, facts=self._facts))
 
-    def _excuses(self, files: Mapping[str, bytes]) -> dict[str, tuple[Excuse, ...]]:
-        known, self._notes = self._notes, {}
-        for path, text in files.items():
-            last = known.get(path)
-            if last is None or last[0] != text:
-                last = (text, tuple(excuses_of({path: text}).get(path, ())))
-            self._notes[path] = last
-        return {path: notes for path, (_, notes) in self._notes.items() if notes}
+    def _forget(self, name: str) -> None:
+        for known in (self._models, self._facts, self._findings):
+            known.pop(name, None)
 
 
 def _folder(path: str) -> str:
@@ -120,7 +145,7 @@ def blocking(findings: Iterable[Finding], declared: Declared | None = None) -> d
     Under None stands what belongs to no model: tidegate.yaml, governance, a policy that nobody is known to use.
     """
     declared = declared or Declared()
-    context = Context(declared, {}, facts=facts(declared))
+    context: Context | None = None
     errors: dict[str | None, list[Finding]] = {}
     for finding in findings:
         if finding.severity != "error":
@@ -128,6 +153,7 @@ def blocking(findings: Iterable[Finding], declared: Declared | None = None) -> d
         found = place(finding.path)
         models: list[str | None] = [found.model] if found is not None else [None]
         if found is not None and found.kind == "RolloutPolicy":
+            context = context or Context(declared, {}, facts=facts(declared))
             models = [model.name for model in context.users(found.name)] or [None]
         for model in models:
             errors.setdefault(model, []).append(finding)

@@ -5,7 +5,7 @@ Neighbours: layout.py says which file is what, source.py reads, translate.py wor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -82,29 +82,27 @@ class Loader:
     def __init__(self, environment: str | None = "production") -> None:
         self._environment = environment
         self._files: dict[str, tuple[bytes, Loaded[Any] | None, tuple[Problem, ...]]] = {}
-        self._models: dict[str, tuple[frozenset[str], DeclaredModel]] = {}
+        self._folders: dict[str | None, dict[str, Place]] = {}
+        self._models: dict[str, DeclaredModel] = {}
+        self._general = _Folder()
 
-    def load(self, files: Mapping[str, bytes]) -> Declared:
-        """As the function `load`."""
-        folders: dict[str | None, list[tuple[str, Place]]] = {}
-        for path in sorted(files):
-            found = place(path)
-            if found is not None and (self._environment is None or found.environment in (None, self._environment)):
-                folders.setdefault(found.model, []).append((path, found))
-        known, self._files = self._files, {}
-        fresh = {
-            path for _, part in folders.items() for path, found in part if self._take(path, found, files[path], known)
-        }
-        general = self._folder(folders.pop(None, []))
-        before, self._models = self._models, {}
-        for name, part in folders.items():
-            paths = frozenset(path for path, _ in part)
-            last = before.get(name or "")
-            same = last is not None and last[0] == paths and fresh.isdisjoint(paths)
-            self._models[name or ""] = (
-                last if last is not None and same else (paths, self._folder(part).model(name or ""))
-            )
-        models = {name: model for name, (_, model) in self._models.items()}
+    def load(self, files: Mapping[str, bytes], changed: Collection[str] | None = None) -> Declared:
+        """As the function `load`. `changed`: the paths that may differ from the commit before; None: any may."""
+        paths = {*self._files, *files} if changed is None else changed
+        touched = {found.model: None for path in sorted(paths) if (found := self._take(path, files.get(path)))}
+        before = self._models
+        models = dict(before) if touched else before
+        for name in touched:
+            part = self._folder(name)
+            if name is None:
+                self._general = part
+            elif name in self._folders:
+                models[name] = part.model(name)
+            else:
+                del models[name]
+        if models.keys() != before.keys():  # in the order of their paths
+            models = dict(sorted(models.items(), key=lambda pair: f"{pair[0]}/"))
+        self._models, general = models, self._general
         return Declared(
             models=models,
             policies=general.named("RolloutPolicy"),
@@ -113,18 +111,27 @@ class Loader:
             problems=tuple(sorted([*general.problems, *(p for model in models.values() for p in model.problems)])),
         )
 
-    def _take(self, path: str, found: Place, text: bytes, known: Mapping[str, Any]) -> bool:
-        """Have the file loaded; whether it had to be."""
-        last = known.get(path)
+    def _take(self, path: str, text: bytes | None) -> Place | None:
+        """Have the file loaded, or forgotten when it is not there; its place when it is not as it was."""
+        found, last = place(path), self._files.get(path)
+        if found is None or (self._environment is not None and found.environment not in (None, self._environment)):
+            return None
+        if text is None:
+            if last is None:
+                return None
+            del self._files[path], self._folders[found.model][path]
+            if not self._folders[found.model]:
+                del self._folders[found.model]
+            return found
         if last is not None and last[0] == text:
-            self._files[path] = last
-            return False
+            return None
         self._files[path] = (text, *load_document(KINDS[found.kind], text, path))
-        return True
+        self._folders.setdefault(found.model, {})[path] = found
+        return found
 
-    def _folder(self, part: Iterable[tuple[str, Place]]) -> _Folder:
+    def _folder(self, name: str | None) -> _Folder:
         folder = _Folder()
-        for path, found in part:
+        for path, found in sorted(self._folders.get(name, {}).items()):
             _, document, problems = self._files[path]
             folder.add(path, found, document, problems)
         return folder
