@@ -46,6 +46,7 @@ class Scene:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *guardrails: dict[str, Any]) -> None:
         self.time, self.folder = START, folder
+        self.pool: Executor = Now()
         self.answers: list[Look] = []
         self.asked: list[tuple[dict[str, Any], tuple[float, ...]]] = []
         monkeypatch.setattr("tidegate.engine.sources.look", self._look)
@@ -59,8 +60,7 @@ class Scene:
         self.sources = self.open(None)
 
     def open(self, saved: dict[str, Any] | None) -> Sources:
-        pool = Now()
-        workers = Workers(pool, pool, lambda: self.time, random.Random(1), lambda: None)
+        workers = Workers(self.pool, self.pool, lambda: self.time, random.Random(1), lambda: None)
         self.workers = workers
         reader = RecordReader(self.folder / "predictions.jsonl")
         desk = Desk(self.folder, FeedbackSettings(), reader, lambda: self.time)
@@ -220,11 +220,14 @@ def test_the_three_causes_last_over_a_restart_and_end_with_an_answer(
     scene: Make, look: Look, cause: Hold, words: str
 ) -> None:
     stage = scene({"metric": "basket", "source": {"prometheus": QUERY}})
+    stage.answer(stable=1.0, candidate=1.0)
+    stage.tick()
     assert stage.sources.troubles("digits") == ()
+    stage.time += 10
     stage.answers = [look]
     stage.tick()
     [trouble] = stage.sources.troubles("digits")
-    assert (trouble.cause, trouble.since, trouble.why) == (cause, START, f"prometheus (basket) {words}")
+    assert (trouble.cause, trouble.since, trouble.why) == (cause, START + 10, f"prometheus (basket) {words}")
     stage.restart()
     stage.time += 30
     assert stage.sources.troubles("digits") == (trouble,)
@@ -244,6 +247,51 @@ def test_a_source_that_gives_nothing_is_asked_again_soon_however_long_its_interv
     stage.time += 10
     stage.tick()
     assert len(stage.asked) == 2
+
+
+def test_the_first_value_of_a_fresh_release_is_waited_for_as_long_as_one_stays_fresh(scene: Make) -> None:
+    stage = scene({"metric": "basket", "source": {"prometheus": {**QUERY, "stale": "1m"}}})
+    for _ in range(6):
+        stage.tick()
+        assert stage.sources.troubles("digits") == ()
+        stage.time += 10
+    stage.restart()
+    assert stage.sources.status("digits")[0]["state"] == "asked"
+    stage.tick()
+    [trouble] = stage.sources.troubles("digits")
+    assert (trouble.cause, trouble.since) == (Hold.NO_DATA, START + 60)
+
+
+class Later(Now):
+    """Keeps every job for later: a server that answers nobody."""
+
+    def __init__(self) -> None:
+        self.kept: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.kept.append(Future())
+        return self.kept[-1]
+
+
+def test_a_server_that_answers_nobody_takes_no_more_than_its_share_of_the_threads(scene: Make) -> None:
+    dead = [
+        {"metric": f"dead{n}", "source": {"prometheus": {**QUERY, "address": "http://dead.example.com:9090"}}}
+        for n in range(9)
+    ]
+    alive = {"metric": "alive", "source": {"webhook": {"url": "http://alive.example.com/{{role}}", "value": "v"}}}
+    stage = scene(*dead, alive)
+    later = Later()
+    stage.pool = later
+    stage.sources = stage.open(None)
+    for _ in range(3):
+        stage.sources.submit({"digits": stage.arrivals}.get)
+        stage.time += 1
+    assert len(later.kept) == 3 + 1
+    later.kept[0].set_result(Look(START, down=RetryLater("gone")))
+    [done] = stage.workers.take()
+    assert stage.sources.took(done, {"digits": stage.arrivals}.get)
+    stage.sources.submit({"digits": stage.arrivals}.get)
+    assert len(later.kept) == 5
 
 
 def test_a_trial_that_is_over_asks_nobody(scene: Make) -> None:

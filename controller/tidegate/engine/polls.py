@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tidegate.rollout.state import Hold, Trouble
 from tidegate.sources.interface import Arm, Look, Reading
@@ -29,14 +30,16 @@ Increase = tuple[int, int]
 class Poll:
     """One source and metric. Times in epoch seconds.
 
-    `read_to`: what it showed up to then is known. `bases`: where its counters stood at the last look, by arm. `cause`
-    and `since`: what is wrong with it; None: nothing. `answered`: its last answer, `shown` what that was.
+    `began`: the first answer. `read_to`: what it showed up to then is known. `bases`: where its counters stood at the last
+    look, by arm. `cause` and `since`: what is wrong with it; None: nothing. `answered`: its last answer, `shown` its value.
     """
 
     metric: str
     kind: str
     source: PrometheusSource | WebhookSource
+    place: str = ""
     next_at: float = 0.0
+    began: float | None = None
     read_to: float | None = None
     bases: dict[Arm, tuple[float, int, int]] = field(default_factory=dict)
     cause: Hold | None = None
@@ -70,11 +73,16 @@ class Poll:
             self.next_at = now + min(self.source.every, RETRY)
             return
         self.answered = now
+        self.began = now if self.began is None else self.began
         self.read_to = look.at
         self.next_at = look.at + self.source.every
         if missing is not None:
-            self._wrong(Hold.NO_DATA, missing, "", now)
             self.next_at = min(self.next_at, now + RETRY)
+            if "candidate" in self.bases or now - self.began >= self.source.freshness:
+                self._wrong(Hold.NO_DATA, missing, "", now)
+                return
+            # The figures of a release that has just begun are on their way: a scrape takes its time.
+            self.cause, self.why, self.fix = None, missing, ""
             return
         self.cause, self.why, self.fix = None, look.missing.get("stable", ""), ""
 
@@ -108,7 +116,7 @@ class Poll:
         return {
             "source": self.kind,
             "metric": self.metric,
-            "state": str(self.cause) if self.cause is not None else "up" if self.answered is not None else "asked",
+            "state": str(self.cause) if self.cause is not None else "up" if "candidate" in self.bases else "asked",
             "for": round(now - self.since, 1) if self.cause is not None else None,
             "answered": round(now - self.answered, 1) if self.answered is not None else None,
             "why": self.why or None,
@@ -122,19 +130,21 @@ class Poll:
         self.since += by
         self.read_to = self.read_to + by if self.read_to is not None else None
         self.answered = self.answered + by if self.answered is not None else None
+        self.began = self.began + by if self.began is not None else None
         self.bases = {arm: (at + by, events, total) for arm, (at, events, total) in self.bases.items()}
 
     def to_doc(self) -> dict[str, Any]:
         """What has to outlive the controller, as JSON-safe values."""
         cause = str(self.cause) if self.cause is not None else None
         return {
-            "read_to": self.read_to, "bases": {arm: list(base) for arm, base in self.bases.items()},
+            "began": self.began, "read_to": self.read_to, "bases": {arm: list(base) for arm, base in self.bases.items()},
             "cause": cause, "since": self.since, "why": self.why, "fix": self.fix, "answered": self.answered,
         }  # fmt: skip
 
     def resume(self, doc: Mapping[str, Any]) -> None:
         """Go on where the journal left it."""
-        self.read_to, self.since, self.answered = doc["read_to"], doc["since"], doc["answered"]
+        self.began, self.read_to = doc["began"], doc["read_to"]
+        self.since, self.answered = doc["since"], doc["answered"]
         self.bases = {arm: (base[0], base[1], base[2]) for arm, base in doc["bases"].items()}
         self.cause = Hold(doc["cause"]) if doc["cause"] is not None else None
         self.why, self.fix = doc["why"], doc["fix"]
@@ -142,16 +152,22 @@ class Poll:
             self.next_at = self.read_to + self.source.every
 
 
-def polls_of(guardrails: tuple[Guardrail, ...]) -> dict[str, Poll]:
-    """One for each source and metric that is asked for, by a key that says both."""
+def polls_of(guardrails: tuple[Guardrail, ...], prometheus: str | None = None) -> dict[str, Poll]:
+    """One for each source and metric that is asked for, by a key that says both. `prometheus`: where it is by default."""
     found: dict[str, Poll] = {}
     for guardrail in guardrails:
         spec = guardrail.source
         if isinstance(spec, SourceSpec):
             declared = spec.model_dump(mode="json", exclude_none=True)
             key = f"{guardrail.metric} {json.dumps(declared, sort_keys=True)}"
-            found.setdefault(key, Poll(guardrail.metric, spec.kind, spec.asked))
+            found.setdefault(key, Poll(guardrail.metric, spec.kind, spec.asked, _place(spec.asked, prometheus)))
     return found
+
+
+def _place(source: PrometheusSource | WebhookSource, prometheus: str | None) -> str:
+    """Scheme, host and port of what is asked."""
+    url = urlsplit(source.url if isinstance(source, WebhookSource) else source.address or prometheus or "")
+    return f"{url.scheme}://{url.netloc}"
 
 
 def _told(error: TidegateError) -> str:

@@ -7,6 +7,7 @@ feedback in, arrivals.py makes batches, rollout/holding.py acts on troubles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,9 @@ FEEDBACK: Final = ("feedback",)
 BUSY_EVERY: Final = 0.5
 QUIET_EVERY: Final = 5.0
 """Seconds between two looks at feedback: while somebody is judged by it, and else, to keep the index up to date."""
+
+AT_ONCE: Final = 3
+"""Questions to one server at a time: one that answers nobody must not keep all threads from the others."""
 
 Metrics = Mapping[str, tuple[float, float]]
 
@@ -66,6 +70,7 @@ class Sources:
         self._followed: dict[str, _Followed] = {}
         self._in_git: dict[str, Metrics] | None = _metrics(saved["asked"]) if "asked" in saved else None
         self._next_feedback = 0.0
+        self._under_way: Counter[str] = Counter()
         self._counts: Mapping[str, Mapping[str, int]] = {}
         self._problem: TidegateError | None = None
         self._tell_desk()
@@ -107,7 +112,7 @@ class Sources:
         watched: tuple[Guardrail, ...],
         before: _Followed | None,
     ) -> _Followed:
-        polls = polls_of((*judged, *watched))
+        polls = polls_of((*judged, *watched), self._access.settings.prometheus)
         saved = self._saved.pop(state.route, None)
         if saved is not None and saved["trial"] == trial.name:
             for key in polls.keys() & saved["polls"].keys():
@@ -138,8 +143,8 @@ class Sources:
         now = self._now()
         for route, one in self._followed.items():
             for key, poll in one.polls.items():
-                if now >= poll.next_at and self._ask(route, one, key, poll, now):
-                    poll.next_at = now + poll.source.every
+                if now >= poll.next_at and self._under_way[poll.place] < AT_ONCE:
+                    self._ask(route, one, key, poll, now)
         if self.desk is None or not self.desk.asked or now < self._next_feedback:
             return
         wanted = {
@@ -151,18 +156,20 @@ class Sources:
         if self._workers.submit(FEEDBACK, lambda: desk.work(wanted), news=lambda news: bool(news.labels)):
             self._next_feedback = now + (BUSY_EVERY if wanted else QUIET_EVERY)
 
-    def _ask(self, route: str, one: _Followed, key: str, poll: Poll, now: float) -> bool:
+    def _ask(self, route: str, one: _Followed, key: str, poll: Poll, now: float) -> None:
         source, arms, moments, access = poll.source, one.arms, poll.moments(now), self._access
-        return self._workers.submit(
-            ("source", route, one.trial, key), lambda: look(source, arms, moments, access), asks=True
-        )
+        name = ("source", poll.place, route, one.trial, key)
+        if self._workers.submit(name, lambda: look(source, arms, moments, access), asks=True):
+            self._under_way[poll.place] += 1
+            poll.next_at = now + poll.source.every
 
     # -- what came back ------------------------------------------------------------------------------------------------
 
     def took(self, done: Done, arrivals: Callable[[str], Arrivals | None]) -> bool:
         """Take in a job that ended. True when it was one of these."""
         match done.key:
-            case ("source", str() as route, str() as trial, str() as key):
+            case ("source", str() as place, str() as route, str() as trial, str() as key):
+                self._under_way[place] -= 1
                 one = self._followed.get(route)
                 poll = one.polls.get(key) if one is not None and one.trial == trial else None
                 there = arrivals(route)

@@ -60,7 +60,7 @@ async def readings(
 def _found(doc: Any, path: str, variables: Mapping[str, str], where: str) -> Any:
     try:
         return jmespath.search(render(path, variables), doc)
-    except JMESPathError as error:
+    except (JMESPathError, RecursionError) as error:
         message = " ".join(str(error).split())
         raise NeedsPerson(f"'{path}' cannot be looked up: {message}", where=where, fix="mend the path") from error
 

@@ -180,8 +180,8 @@ class WebhookSource(Asked):
     url: Annotated[Template, AfterValidator(_http)]
     method: Literal["GET", "POST"] = "GET"
     body: Annotated[dict[Text, Any], AfterValidator(_known)] | None = None
-    value: Text | None = None
-    time: Text | None = None
+    value: Template | None = None
+    time: Template | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> WebhookSource:

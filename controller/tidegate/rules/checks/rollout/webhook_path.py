@@ -40,10 +40,10 @@ def _wrong(template: str) -> str:
 
     try:
         jmespath.compile(render(template, dict.fromkeys(VARIABLES, "a1")))
-    except KeyError as error:
-        return f"there is no variable {error}"
     except JMESPathError as error:
         return str(error).splitlines()[0].rstrip(":.")
+    except RecursionError:
+        return "it is nested too deeply"
     return ""
 
 
