@@ -104,17 +104,18 @@ def test_a_release_that_is_slower_only_is_taken_back_with_one_sentence_everywher
 def test_a_release_that_is_bad_for_one_segment_is_taken_back(told: World, receiver: Receiver) -> None:
     world = told
     world.begin(segments=EU)
-    world.policy(steps=STEPS, guardrails=SLOWER[:2])
+    world.policy(steps=STEPS, guardrails=[{"metric": "error_rate", "max_ratio": 2.0, "segments": "each"}])
     world.version("2.0.0", env={"FAIL_ABOVE": "1"})
     hot = {"parameters": {"temperature": 5}}
-    with world.traffic(), world.traffic(headers={"x-geo": "eu-west"}, body=hot) as europe:
+    with world.traffic(clients=4), world.traffic(headers={"x-geo": "eu-west"}, body=hot, clients=1) as europe:
         commit = world.deploy("2.0.0")
         event = world.until("rolled_back", commit=commit, within=60.0)
         europe.more(20)
     assert re.fullmatch(
-        rf"error rate [\d.]+ % against 0.0 %, \d+ candidate requests, {CHANCE}; limit 2.0x; owner team-a",
+        rf"in eu: error rate [\d.]+ % against 0.0 %, \d+ candidate requests, {CHANCE}; limit 2.0x; owner team-a",
         event["reason"],
     )
     told_everywhere(world, commit, event, receiver)
     found = replayed(world)
     assert (found["verdict"], found["metric"]) == ("fail", "error_rate")
+    assert found["sentence"].startswith("in eu: error rate")

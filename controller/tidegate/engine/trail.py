@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.spec.metric import unsupported
-from tidegate.spec.policy import PolicyFields
+from tidegate.spec.policy import Guardrail, PolicyFields
 from tidegate.spec.samples import alphas
 
 MOST: Final = 256
@@ -48,7 +48,7 @@ class Trail:
         """Without points yet. Immediate guardrails have no evidence, and those without weight decide nothing."""
         parts = zip(policy.guardrails, alphas(policy), strict=True)
         lines = (
-            Line(i, g.metric, f"{g.limit_name}: {g.limit:g}", 1 / alpha)
+            Line(i, g.metric, limit_text(g), 1 / alpha)
             for i, (g, alpha) in enumerate(parts)
             if alpha > 0 and not unsupported(g)
         )
@@ -90,6 +90,14 @@ class Trail:
         lines = tuple(Line(*line) for line in doc["guardrails"])
         points = [(at, n_b, n_c, tuple(es)) for at, n_b, n_c, *es in doc["points"]]
         return cls(lines, doc["alpha"], points, doc["stride"], doc["filled"])
+
+
+def limit_text(guardrail: Guardrail) -> str:
+    """A guardrail's limit as a legend has it: `max_ratio: 1.5`, `max_ratio: 1.5 in eu`."""
+    text = f"{guardrail.limit_name}: {guardrail.limit:g}"
+    if guardrail.segments is None:
+        return text
+    return f"{text} in each segment" if guardrail.segments == "each" else f"{text} in {', '.join(guardrail.segments)}"
 
 
 def total(logs: Iterable[float]) -> float:

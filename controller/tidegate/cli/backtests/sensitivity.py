@@ -33,14 +33,14 @@ class Found:
     """One effect: the candidate would show `value`, so many `times` stable's (of an absolute limit: times the limit).
 
     `requests`: candidate requests that find it at the median, None: never; `seconds`: what they take at the log's pace.
-    `here`: whether the log itself has so many.
+    `here`: whether the log itself has so many; None where the requests are those of one segment.
     """
 
     times: float
     value: float
     requests: int | None
     seconds: float | None
-    here: bool
+    here: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,20 @@ def sensitivities(trial: Trial, policy: PolicyFields) -> tuple[Sensitivity, ...]
     for rail, alpha, judged in zip(policy.guardrails, alphas(policy), trial.said.judgements, strict=True):
         if rail.immediate or alpha <= 0 or unsupported(rail):
             continue
-        known = judged.baseline or 0.0
+        known = (judged.baseline or 0.0) if rail.limit_name != "max_gap" else 0.0
         baseline = known if known > 0 else assumed_baseline(rail)
+        whole = rail.segments is None
         rows = []
         for times in effects(rail):
             value = times * (baseline if rail.relative else rail.limit)
-            effect = value / baseline
-            needed = samples_needed(rail, baseline, effect, alpha, share, spread=spread) if share > 0 else None
-            lasts = needed / pace if needed is not None and pace > 0 else None
-            here = needed is not None and needed <= traffic.candidate
+            needed = (
+                samples_needed(rail, baseline, value / baseline, alpha, share, spread=spread) if share > 0 else None
+            )
+            lasts = needed / pace if whole and needed is not None and pace > 0 else None
+            here = needed is not None and needed <= traffic.candidate if whole else None
             rows.append(Found(times, value, needed, lasts, here))
         seen = [(share, float(traffic.candidate))]
-        smallest = detectable(rail, baseline, alpha, seen, spread=spread) if share > 0 else None
+        smallest = detectable(rail, baseline, alpha, seen, spread=spread) if share > 0 and whole else None
         table.append(Sensitivity(rail, baseline, known <= 0, smallest, tuple(rows)))
     return tuple(table)
 

@@ -19,10 +19,12 @@ from tidegate.analysis.metrics import metric_of
 from tidegate.cli.backtests.replay import Outcome, Trial
 from tidegate.cli.backtests.sensitivity import Sensitivity
 from tidegate.engine.summary import verdict_doc
+from tidegate.engine.trail import limit_text
 from tidegate.spec.policy import PolicyFields
 from tidegate.spec.units import format_duration
 
 COLOURS: Final = {"pass": "green", "fail": "bold red", "hold": "yellow"}
+HERE: Final = {True: "found", False: "too few", None: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _guardrails(answer: Answer) -> Table:
         metric = metric_of(rail)
         proof = ("at once", "") if rail.immediate else (_number(judged.e), _number(judged.threshold))
         seen, stable = (words.value(metric, value) for value in (judged.observed, judged.baseline))
-        name = f"{rail.metric} {judged.limit}"
+        name = f"{rail.metric} {limit_text(rail)}"
         excluded = "margin excluded" if judged.excluded and rail.margin is not None else ""
         table.add_row(name, seen, stable, f"{judged.candidate_requests:,}", *proof, excluded or judged.result.value)
     return table
@@ -141,7 +143,7 @@ def _sensitivity(answer: Answer) -> list[RenderableType]:
     table = _table("guardrail", "stable", "a candidate with", "candidate requests", "at this pace", "in this log")
     for one in answer.sensitivity or ():
         rail, metric = one.guardrail, metric_of(one.guardrail)
-        name, stable = f"{rail.metric} {rail.limit_name}: {rail.limit:g}", words.value(metric, one.baseline)
+        name, stable = f"{rail.metric} {limit_text(rail)}", words.value(metric, one.baseline)
         for found in one.found:
             of = "" if rail.relative else " the limit"
             shown = f"{words.value(metric, found.value)} ({found.times:g}x{of})"
@@ -149,10 +151,11 @@ def _sensitivity(answer: Answer) -> list[RenderableType]:
                 table.add_row(name, stable, shown, "within the limit", "", "")
             else:
                 lasts = format_duration(round(found.seconds)) if found.seconds is not None else ""
-                table.add_row(name, stable, shown, f"{found.requests:,}", lasts, "found" if found.here else "too few")
+                table.add_row(name, stable, shown, f"{found.requests:,}", lasts, HERE[found.here])
             name = stable = ""
         least = words.value(metric, one.smallest * one.baseline) if one.smallest is not None else ""
         smallest = f"smallest found here: {least}" if least else "nothing would be found here"
+        smallest = smallest if rail.segments is None else "requests of one segment"
         table.add_row(f"  {smallest}", "assumed" if one.assumed else "", "", "", "", "")
     return [*parts, table]
 
