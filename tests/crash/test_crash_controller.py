@@ -42,11 +42,13 @@ UNTOLD_MOVES = {
     (Phase.VALIDATING, Phase.ROLLED_BACK): "a validation that fails",
 }
 UNUSED = {
-    "gateway.supervisor.Gateway.rotate_record": "begins when the record has 256 MiB",
+    "gateway.supervisor.Gateway.rotate_record": "begins when the record is large or old",
+    "gateway.supervisor.Gateway.told_to_end": "asked when an Envoy has ended",
     "gateway.supervisor.Gateway.stop": "with --ephemeral alone; another `stop` of the same name is called",
     "gateway.supervisor.Gateway.ready": "another `ready` of the same name is read",
     "artifacts.store.Store.mark": "retention, an hour after the start",
     "artifacts.store.Store.collect": "retention, an hour after the start",
+    "artifacts.store.Store.unused": "what `tidegate gc` would remove; another `unused` of the same name is called",
     "runtime.process.ProcessRuntime.logs": "read when a server has ended by itself",
     "gitrepo.mirror.Mirror.touched": "read for a pinned config",
     "gitrepo.mirror.Mirror.changed": "read by other commands",
@@ -142,7 +144,7 @@ def ends() -> set[str]:
     """Every method that the controller calls at one of its ends: by their types, and the names that its room uses."""
     named = set()
     for file in Path(tidegate.engine.__file__).parent.glob("*.py"):
-        if file.name != "takeback.py":  # a person's command
+        if file.name not in ("takeback.py", "cleaning.py", "lineage.py"):  # a person's commands
             named |= {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
     found = set()
     for kind in get_type_hints(Ends).values():
