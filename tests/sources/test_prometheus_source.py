@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from support.engine import free_port
 from support.prometheus import Exporter, Prometheus, Scraped
@@ -19,7 +20,7 @@ from tidegate.sources.ask import look
 from tidegate.sources.interface import Look
 from tidegate.sources.prometheus import selectors
 from tidegate.spec.controller import SourceSettings
-from tidegate.spec.sources import PrometheusSource
+from tidegate.spec.sources import LONGEST, PrometheusSource
 
 BASE = {"model": "digits", "feature": "", "route": "digits", "config": ""}
 ARMS = {
@@ -269,3 +270,24 @@ def test_ages_are_asked_of_the_samples_of_now() -> None:
     query = 'sum(rate(x{a="b"}[5m])) / max(y offset 5m) + (-z) + max_over_time(q[5m:1m]) + scalar(d)'
     assert list(selectors(query)) == ['x{a="b"}', "z", "q", "d"]
     assert list(selectors("vector(1)")) == []
+
+
+@pytest.mark.parametrize(
+    "query", ["(" * 999 + "a" + ")" * 999, "-" * 1999 + "a", "a" + "+a" * 999, "abs(" * 399 + "a" + ")" * 399]
+)
+def test_the_deepest_query_that_may_be_written_is_read_on_half_a_stack(query: str) -> None:
+    assert len(query) <= LONGEST
+    found: list[list[str]] = []
+    before = threading.stack_size(4 << 20)
+    try:
+        reader = threading.Thread(target=lambda: found.append(list(selectors(query))))
+        reader.start()
+    finally:
+        threading.stack_size(before)
+    reader.join()
+    assert set(found[0]) == {"a"}
+
+
+def test_a_longer_query_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at most 2000 characters"):
+        PrometheusSource(query="(" * LONGEST + "a")

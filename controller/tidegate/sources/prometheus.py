@@ -141,18 +141,18 @@ def selectors(query: str) -> Iterator[str]:
     yield from _selectors(tree)
 
 
-def _selectors(node: Any) -> Iterator[str]:
-    found = getattr(node, "vector_selector", None) or (node if type(node).__name__ == "VectorSelector" else None)
-    if found is not None:
-        if found.offset is None and found.at is None:
-            yield found.prettify()
-        return
-    if type(node).__name__ == "SubqueryExpr" and (node.offset is not None or node.at is not None):
-        return
-    for name in ("lhs", "rhs", "expr", "args"):
-        part = getattr(node, name, None)
-        for one in part if isinstance(part, list) else [part] if part is not None else []:
-            yield from _selectors(one)
+def _selectors(tree: Any) -> Iterator[str]:
+    rest = [tree]
+    while rest:
+        node = rest.pop()
+        found = getattr(node, "vector_selector", None) or (node if type(node).__name__ == "VectorSelector" else None)
+        if found is not None:
+            if found.offset is None and found.at is None:
+                yield found.prettify()
+        elif type(node).__name__ != "SubqueryExpr" or (node.offset is None and node.at is None):
+            for name in ("args", "expr", "rhs", "lhs"):
+                part = getattr(node, name, None)
+                rest += reversed(part) if isinstance(part, list) else [part] if part is not None else []
 
 
 def _counts(events: float, total: float, where: str) -> tuple[int, int]:

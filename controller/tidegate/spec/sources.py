@@ -91,7 +91,9 @@ Span = Annotated[
     BeforeValidator(_span),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s", "5m"]}),
 ]
-Template = Annotated[StrictStr, Field(min_length=1), AfterValidator(_known)]
+LONGEST: Final = 2000
+"""Characters of a query or path. Beyond some 10,000, nested ones exhaust the parser's stack, and the program with it."""
+Template = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST), AfterValidator(_known)]
 HttpAddress = Annotated[StrictStr, AfterValidator(_http)]
 
 
