@@ -1,6 +1,6 @@
 """Prediction records in, closed batches out: one small window of one segment after the other, both arms side by side.
 
-Neighbours: outcomes.py reads a record; the engine and `backtest` read the log and feed it; judge.py takes the batches.
+Neighbours: outcomes.py reads a record, cells.py sums it up; the engine and `backtest` feed it, judge.py takes the batches.
 """
 
 from __future__ import annotations
@@ -12,39 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.analysis.latency import add, histogram, pack, unpack
-from tidegate.analysis.model import Arm, Batch
-from tidegate.analysis.outcomes import ArmOf, by_release, by_role, is_error, score
+from tidegate.analysis.cells import Cell, Retries
+from tidegate.analysis.model import Batch
+from tidegate.analysis.outcomes import ArmOf, by_release, by_role, is_error
 
 __all__ = ["Batcher", "by_release", "by_role", "evidence", "is_error"]
 
 Shares = dict[str | None, float | None]
-
-
-@dataclass(slots=True)
-class _Cell:
-    """One arm's running sums in one window; `durations` (ms) become a histogram when somebody asks."""
-
-    requests: int = 0
-    errors: int = 0
-    durations: list[float] = field(default_factory=list)
-    cells: tuple[int, ...] = ()
-    scores: dict[str, list[float]] = field(default_factory=dict)
-
-    def arm(self) -> Arm:
-        if self.durations:
-            self.cells = add(self.cells, histogram(self.durations))
-            self.durations = []
-        return Arm(self.requests, self.errors, self.cells, {name: tuple(v) for name, v in self.scores.items()})
-
-    def to_doc(self) -> dict[str, Any]:
-        arm = self.arm()
-        return {"requests": arm.requests, "errors": arm.errors, "latency": pack(arm.latency), "scores": self.scores}
-
-    @classmethod
-    def from_doc(cls, doc: Mapping[str, Any]) -> _Cell:
-        scores = {name: list(values) for name, values in doc["scores"].items()}
-        return cls(doc["requests"], doc["errors"], [], unpack(doc["latency"]), scores)
 
 
 @dataclass(slots=True)
@@ -62,7 +36,7 @@ class _Window:
     start: float
     end: float
     shares: Shares = field(compare=False)
-    segments: dict[str | None, tuple[_Cell, _Cell]] = field(default_factory=dict, compare=False)
+    segments: dict[str | None, tuple[Cell, Cell]] = field(default_factory=dict, compare=False)
 
     def batches(self, first_id: int, complete: bool) -> list[Batch]:
         whole = self.shares.get(None)
@@ -90,6 +64,9 @@ class Batcher:
     `warm_up_until` is `dropped` (of both arms); what cannot be read is `malformed`.
     `share` is the candidate's declared share, `shares` those of segments. Batches carry them only `settle` seconds
     after a cut, when requests that began under the old weights are over: before, a slow arm looks starved.
+
+    `sessions`: all requests of one `session` in a window are one unit, where a record names it; shares say nothing about
+    their numbers then. A retry (an id that failed a short while ago, in the same arm) is `folded` into what it repeats.
     """
 
     def __init__(
@@ -104,6 +81,7 @@ class Batcher:
         first_id: int = 0,
         grace: float = 0.5,
         settle: float = 60.0,
+        sessions: bool = False,
     ) -> None:
         if length <= 0:
             raise ValueError("a window needs a length above 0 s")
@@ -113,7 +91,9 @@ class Batcher:
         self.next_id = first_id
         self.grace = grace
         self.settle = settle
-        self.late = self.dropped = self.malformed = 0
+        self.sessions = sessions
+        self.late = self.dropped = self.malformed = self.folded = 0
+        self._retries = {False: Retries(), True: Retries()}
         self._eras = [_Era(opened_at, _declared(share, shares))]
         self._windows: list[_Window] = []
         self._closed_until = opened_at
@@ -129,9 +109,9 @@ class Batcher:
 
     def add_many(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Takes records in the order of their arrival."""
-        arm_of, parse, warm = self.arm_of, datetime.fromisoformat, self.warm_up_until
+        arm_of, parse, warm, sessions = self.arm_of, datetime.fromisoformat, self.warm_up_until, self.sessions
         low = high = 0.0
-        segments: dict[str | None, tuple[_Cell, _Cell]] = {}
+        segments: dict[str | None, tuple[Cell, Cell]] = {}
         for record in records:
             candidate = arm_of(record)
             if candidate is None:
@@ -149,20 +129,24 @@ class Batcher:
             if end < warm:
                 self.dropped += 1
                 continue
+            retries = self._retries[candidate]
+            if retries and retries.is_retry(record.get("request_id")):
+                self.folded += 1
+                continue
+            if failed:
+                retries.failed(record.get("request_id"))
             if not low <= end < high:
                 window = self._find(end)
                 low, high, segments = window.start, window.end, window.segments
             segment = record.get("segment")
             pair = segments.get(segment)
             if pair is None:
-                pair = segments[segment] = (_Cell(), _Cell())
-            cell = pair[candidate]
-            cell.requests += 1
-            cell.errors += failed
-            cell.durations.append(duration)
-            if metrics := record.get("metrics"):
-                for name, value in metrics.items():
-                    cell.scores.setdefault(name, []).append(score(value))
+                pair = segments[segment] = (Cell(), Cell())
+            session = record.get("session") if sessions else None
+            if isinstance(session, str):
+                pair[candidate].take_in(session, failed, duration, record.get("metrics"))
+            else:
+                pair[candidate].take(failed, duration, record.get("metrics"))
 
     def cut(self, at: float, *, share: float | None = None, shares: Mapping[str, float] | None = None) -> None:
         """The weights changed `at`: the window then open ends there, and the next begins under these shares."""
@@ -211,7 +195,8 @@ class Batcher:
         return {
             "version": 1, "length": self.length, "warm_up_until": self.warm_up_until, "next_id": self.next_id,
             "grace": self.grace, "settle": self.settle, "late": self.late, "dropped": self.dropped,
-            "malformed": self.malformed, "closed_until": self._closed_until,
+            "malformed": self.malformed, "folded": self.folded, "closed_until": self._closed_until,
+            "sessions": self.sessions, "retries": [self._retries[arm].to_doc() for arm in (False, True)],
             "eras": [[era.origin, _pairs(era.shares)] for era in self._eras],
             "windows": [
                 [w.start, w.end, _pairs(w.shares), [[s, b.to_doc(), c.to_doc()] for s, (b, c) in w.segments.items()]]
@@ -222,12 +207,15 @@ class Batcher:
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any], arm_of: ArmOf) -> Batcher:
         """The batcher that `to_doc` wrote."""
-        new = cls(arm_of, length=doc["length"], opened_at=doc["closed_until"])
+        new = cls(arm_of, length=doc["length"], opened_at=doc["closed_until"], sessions=doc.get("sessions", False))
         for name in ("warm_up_until", "next_id", "grace", "settle", "late", "dropped", "malformed"):
             setattr(new, name, doc[name])
+        new.folded = doc.get("folded", 0)
+        if "retries" in doc:
+            new._retries = {bool(arm): Retries(failed) for arm, failed in enumerate(doc["retries"])}
         new._eras = [_Era(origin, _shares(shares)) for origin, shares in doc["eras"]]
         new._windows = [
-            _Window(start, end, _shares(shares), {s: (_Cell.from_doc(b), _Cell.from_doc(c)) for s, b, c in segments})
+            _Window(start, end, _shares(shares), {s: (Cell.from_doc(b), Cell.from_doc(c)) for s, b, c in segments})
             for start, end, shares, segments in doc["windows"]
         ]
         return new
@@ -242,6 +230,8 @@ class Batcher:
                 return window
         start, stop, era = self._bounds(end)
         shares: Shares = era.shares if start >= era.origin + self.settle else {}
+        if self.sessions:
+            shares = {name: share if share in (0.0, 1.0) else None for name, share in shares.items()}
         window = _Window(start, stop, shares)
         insort(self._windows, window)
         return window

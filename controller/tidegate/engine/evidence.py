@@ -121,6 +121,7 @@ class Evidence:
             shares=_of_segments(declared),
             warm_up_until=self._now() + (trial.policy.warm_up if trial.stable is not None else 0.0),
             grace=2 * self._flush + 0.2,
+            sessions=trial.policy.unit == "session",
         )
         self._batchers[state.route] = batcher
         self._arrivals[state.route] = Arrivals(batcher.warm_up_until, trial.policy.batch, [_steered(state, traffic)])

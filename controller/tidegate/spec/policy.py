@@ -181,6 +181,7 @@ class PolicyFields(Part):
     notify: tuple[Text, ...] = ()
     warm_up: Duration = 0.0
     batch: Annotated[Duration, Field(ge=0.5, le=600)] = 10.0
+    unit: Literal["request", "session"] = "request"
     startup_timeout: Duration | None = None
     drain: Duration = 30.0
 

@@ -125,7 +125,13 @@ def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields) -
             return True if named == release or named is None else None
         return None if named == release and named is not None else False  # promoted: no baseline of its own
 
-    batcher = Batcher(arm, length=policy.batch, opened_at=began, warm_up_until=began + policy.warm_up)
+    batcher = Batcher(
+        arm,
+        length=policy.batch,
+        opened_at=began,
+        warm_up_until=began + policy.warm_up,
+        sessions=policy.unit == "session",
+    )
     try:
         analysis = begin(policy.guardrails, policy.confidence)
     except ValueError as error:
