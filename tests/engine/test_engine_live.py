@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.engine.live import FILE, FRESH, controller_alive, fresh, read_live, write_live
+from tidegate.engine.live import ALL, FILE, FRESH, controller_alive, fresh, read_live, write_live
 
 
 def test_what_was_written_last_is_read(tmp_path: Path) -> None:
@@ -44,3 +44,23 @@ def test_it_is_fresh_while_its_writer_lives_and_writes(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     assert not fresh({"at": time.time(), "pid": ended.pid})
+
+
+def test_of_many_routes_those_that_moved_are_as_the_newer_file_says(tmp_path: Path) -> None:
+    everything = {"routes": [{"route": name, "git": "old"} for name in "abcd"], "instances": [{"name": "one"}]}
+    head = {"at": 1.0, "pid": 1, "instances": []}
+    moved = {**head, "routes": [{"route": "c", "git": "new"}, {"route": "aa", "git": "new"}], "moved": ["aa", "b", "c"]}
+    write_live(tmp_path, moved, everything)
+    assert read_live(tmp_path) == {
+        "at": 1.0,
+        "pid": 1,
+        "instances": [{"name": "one"}],
+        "routes": [
+            {"route": "a", "git": "old"},
+            {"route": "aa", "git": "new"},
+            {"route": "c", "git": "new"},
+            {"route": "d", "git": "old"},
+        ],
+    }, "b moved, and is no more"
+    (tmp_path / ALL).unlink()
+    assert [route["route"] for route in (read_live(tmp_path) or {})["routes"]] == ["aa", "c"]

@@ -1,6 +1,7 @@
 """What a running controller says of itself once a second: a small file beside the journal, replaced whole.
 
-The journal has what must last; this has what is true now (rates, readiness, problems). Neighbours: loop.py writes it,
+The journal has what must last; this has what is true now (rates, readiness, problems). Of a large portfolio it has the routes
+that move; all of them stand in a second file, replaced seldom. Neighbours: showing.py says what, runner.py writes it,
 `status`, `doctor` and the demo read it.
 """
 
@@ -15,15 +16,25 @@ from typing import Any
 import orjson
 
 FILE = "live.json"
+ALL = "live-routes.json"
 FRESH = 10.0
 
 
-def write_live(state: Path, doc: Mapping[str, Any]) -> None:
-    """Replace the file in one rename. Not flushed to disk: after a crash of the machine nothing in it is true anyway."""
-    fresh = state / f".{FILE}.new"  # one name: what a killed controller leaves of it is written over by the next
+def write_live(state: Path, doc: Mapping[str, Any], everything: Mapping[str, Any] | None = None) -> None:
+    """Replace the file in one rename, and before it the one with `everything`, where that is given.
+
+    Not flushed to disk: after a crash of the machine nothing in it is true anyway.
+    """
+    if everything is not None:
+        _replace(state, ALL, everything)
+    _replace(state, FILE, doc)
+
+
+def _replace(state: Path, name: str, doc: Mapping[str, Any]) -> None:
+    fresh = state / f".{name}.new"  # one name: what a killed controller leaves of it is written over by the next
     try:
         fresh.write_bytes(orjson.dumps(doc))
-        fresh.replace(state / FILE)
+        fresh.replace(state / name)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
@@ -31,8 +42,19 @@ def write_live(state: Path, doc: Mapping[str, Any]) -> None:
 
 def read_live(state: Path) -> dict[str, Any] | None:
     """What the controller wrote last; None when it has never run here, or the machine's crash left nothing of it."""
+    doc = _read(state, FILE)
+    if doc is None or "moved" not in doc:
+        return doc
+    everything = _read(state, ALL) or {"routes": [], "instances": []}
+    moved = set(doc.pop("moved"))
+    others = (route for route in everything["routes"] if route["route"] not in moved)
+    routes = sorted([*doc["routes"], *others], key=lambda route: str(route["route"]))
+    return {**doc, "routes": routes, "instances": everything["instances"]}
+
+
+def _read(state: Path, name: str) -> dict[str, Any] | None:
     try:
-        doc = orjson.loads((state / FILE).read_bytes())
+        doc = orjson.loads((state / name).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return None
     return doc if isinstance(doc, dict) else None
@@ -53,4 +75,4 @@ def fresh(doc: Mapping[str, Any] | None) -> bool:
 
 def controller_alive(state: Path) -> bool:
     """True when a controller runs on this state folder."""
-    return fresh(read_live(state))
+    return fresh(_read(state, FILE))

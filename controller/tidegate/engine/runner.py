@@ -1,10 +1,12 @@
 """Runs a controller until it is told to stop: hints and timers wake it, and once a second it writes down how things are.
 
-A pass that fails is told and tried again; only a defect ends the loop. Neighbours: build.py has the parts, loop.py the pass.
+A pass that fails is told and tried again; only a defect ends the loop. Neighbours: build.py has the parts, loop.py the pass,
+showing.py what is written down.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +14,9 @@ from typing import Any
 from tidegate.engine.build import Parts
 from tidegate.engine.hints import Hint
 from tidegate.engine.live import write_live
-from tidegate.engine.status import acting_doc, live_doc, problem_doc
-from tidegate.engine.summary import route_doc
+from tidegate.engine.loop import SLOW_TICK
+from tidegate.engine.showing import Showing
 from tidegate.gitrepo.watch import Watch
-from tidegate.rollout.traffic import Traffic
 from tidegate.spec.errors import RetryLater
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,11 @@ class Runner:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._started_at = parts.now()
         self._next_live = 0.0
         self._told_events = 0
         self._stopped = False
-        self._status: dict[str, Any] = {}
+        self._settled = False
+        self._showing = Showing(parts, parts.now())
         declared = parts.settings.controller
         self._watch = Watch(parts.settings.repository, declared.branch, self.hint_git)
 
@@ -47,7 +48,7 @@ class Runner:
 
     def status(self) -> dict[str, Any]:
         """The status as it was written last."""
-        return self._status
+        return self._showing.whole()
 
     def run(self) -> None:
         """Pass after pass until `stop`. What serves goes on serving after it.
@@ -68,6 +69,7 @@ class Runner:
                     self._watch.start()
                 pause = controller.tick(hints)
                 self._tell()
+                self._settle(pause)
                 hints = parts.hints.take(pause)
         finally:
             self._watch.stop()
@@ -78,83 +80,20 @@ class Runner:
         if now < self._next_live and events == self._told_events:
             return
         self._next_live, self._told_events = now + LIVE_EVERY, events
-        self._status = self._doc(now)
+        self._showing.look(now)
         try:
-            write_live(self._parts.settings.state, self._status)
+            write_live(self._parts.settings.state, *self._showing.parts(now))
         except OSError as error:
             log.warning("the status cannot be written: %s", error)
 
-    def _doc(self, now: float) -> dict[str, Any]:
-        parts, controller = self._parts, self._parts.controller
-        declared = parts.settings.controller
-        ready = {digest: readiness.value for digest, readiness in controller.fleet.readiness().items()}
-        why = controller.fleet.servers.why()
-        snapshot = controller.snapshot
-        routes = []
-        for name, state in sorted(controller.routes.states.items()):
-            wish = snapshot.desired.get(name)
-            error = controller.problems.get(f"route {name}")
-            routes.append(
-                route_doc(
-                    state,
-                    controller.deciding.traffic.get(name, Traffic()),
-                    now,
-                    ready=ready,
-                    why=why,
-                    meters=controller.evidence.meters(name),
-                    git=controller.duties.said.get(name),
-                    problem=wish if isinstance(wish, str) else str(error) if error else None,
-                    validation=controller.validation.told(state),
-                    sources=controller.sources.status(name),
-                )
-            )
-        problems = [problem_doc(error) for error in controller.problems.values()]
-        problems += [problem_doc(error) for error in controller.duties.errors.values()]
-        problems += [problem_doc(error) for error in controller.sources.problems()]
-        problems += [
-            {"message": f"{one.path}:{one.line}:{one.column}: {one.message}", "fix": one.fix}
-            for one in snapshot.findings
-            if one.severity == "error"
-        ]
-        known = {route["route"] for route in routes}
-        problems += [
-            {"message": wish, "fix": "correct the file; until then nothing changes for this route"}
-            for name, wish in sorted(snapshot.desired.items())
-            if isinstance(wish, str) and name not in known
-        ]
-        return live_doc(
-            at=now,
-            started_at=self._started_at,
-            settings={
-                "instance": declared.instance,
-                "environment": declared.environment,
-                "runtime": parts.runtime.kind,
-                "address": declared.gateway.address,
-            },
-            commit=snapshot.commit,
-            subject=snapshot.subject,
-            routes=routes,
-            instances=[
-                {
-                    "name": one.name,
-                    "model": one.model,
-                    "version": one.version,
-                    "running": one.running,
-                    "ref": one.ref,
-                    "address": f"{one.address[0]}:{one.address[1]}" if one.address else None,
-                }
-                for one in sorted(controller.fleet.instances(), key=lambda one: one.name)
-            ],
-            problems=problems,
-            gateway_alive=parts.gateway.alive(),
-            acting=acting_doc(parts.journal.holder),
-            record={
-                **controller.evidence.lost(),
-                "losses": controller.losses.newest(),
-                "archive": controller.archiving.status() if controller.archiving is not None else None,
-            },
-            feedback=controller.sources.feedback(),
-        )
+    def _settle(self, pause: float) -> None:
+        """Once there is nothing left to do for the first time: what is there by now lives as long as the process.
+
+        Python's collector need not go through it again and again; with thousands of models that takes a second each time.
+        """
+        if not self._settled and pause >= SLOW_TICK:
+            self._settled = True
+            gc.freeze()
 
 
 def open_parts(make: Callable[[], Parts], wait: Callable[[float], bool]) -> Parts | None:
