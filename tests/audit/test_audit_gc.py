@@ -17,6 +17,7 @@ from audit_record import Place as Record
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.cleaning import Plan, Waste, cleaning
+from tidegate.journal.journal import Journal
 from tidegate.rollout.state import Desired, RouteState, Standby
 from tidegate.runtime.interface import Instance
 from tidegate.spec.controller import RecordSettings
@@ -93,12 +94,12 @@ class Place:
         text = VERSION.format(version=version, sha=self.shas[version], image=version[0] * 64)
         return None if version in self.lost else text.encode()
 
-    def plan(self, *, acting: bool = False, record: RecordSettings | None = None, **fields: object) -> Plan:
+    def plan(self, *, journal: Journal | None = None, record: RecordSettings | None = None, **fields: object) -> Plan:
         policy = PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}], **fields}, by_alias=True)
         runtime: Any = self.servers
         return cleaning(
             {"digits": self.state}, {"digits": Desired(release("4.0.0"), policy, "c")}, Catalog(self._blob), self.store,
-            runtime, self.record.archive, record or RecordSettings(), BEGIN + 10 * DAY, acting=acting,
+            runtime, self.record.archive, record or RecordSettings(), BEGIN + 10 * DAY, journal=journal,
         )  # fmt: skip
 
     def cached(self) -> list[str]:
@@ -169,14 +170,22 @@ def instance(name: str, digit: str, *, running: bool) -> Instance:
     return Instance(name, "digits", "1.0.0", digit * 64, 0, None, running, 0.0, "ref")
 
 
-def test_servers_that_ended_and_are_not_hot_go_unless_a_controller_sees_to_them(place: Place) -> None:
+def test_servers_that_ended_and_verdicts_on_routes_that_are_no_more_go_unless_a_controller_sees_to_them(
+    place: Place, tmp_path: Path
+) -> None:
     place.servers.instances = [
         instance("ended", "1", running=False), instance("runs", "1", running=True), instance("hot", "4", running=False),
     ]  # fmt: skip
-    assert names(place.plan(acting=True), "server") == []
-    plan = place.plan()
-    assert names(plan, "server") == ["ended"]
-    remove(plan.waste)
+    assert names(place.plan(), "server") == []
+    with Journal(tmp_path / "journal.db") as journal:
+        with journal.transaction() as transaction:
+            transaction.add_verdict("digits", {"at": 1.0})
+            transaction.add_verdict("digits/old", {"at": 1.0})
+        plan = place.plan(journal=journal)
+        assert names(plan, "server") == ["ended"]
+        assert names(plan, "journal") == ["1 verdicts on digits/old"]
+        remove(plan.waste)
+        assert journal.verdict_counts() == {"digits": 1}
     assert [one.name for one in place.servers.instances] == ["runs", "hot"]
 
 

@@ -48,13 +48,11 @@ def test_who_answered_is_told_from_the_tail_and_from_the_archive_and_a_flipped_b
         )
     assert archived["lines"] > 0
     answers = {reply.request_id: reply.release for reply in users.replies if reply.status}
-    world.wait(lambda: len(_exported(world)) >= len(answers), "every answer to be on record")
-    kept = [(one["request_id"], one["release"]) for one in _exported(world) if one["time"] > sent]
-    assert sorted(kept) == sorted(answers.items()), (
-        "one line an answer, and the release is the one that the answer named"
-    )
+    record = world.wait(lambda: _all(world, len(answers)), "every answer to be on record")
+    kept = [(one["request_id"], one["release"]) for one in record if one["time"] > sent]
+    assert sorted(kept) == sorted(answers.items()), "one line an answer, and the release is the one that it named"
     assert world.live()["record"]["losses"] == []
-    assert all(tuple(one) == FIELDS for one in _exported(world))
+    assert all(tuple(one) == FIELDS for one in record)
     assert SECRET not in (world.folder / "all.jsonl").read_text()
 
     _past_is_known(world, before)
@@ -71,6 +69,12 @@ def _exported(world: World) -> list[dict[str, Any]]:
     return lines
 
 
+def _all(world: World, number: int) -> list[dict[str, Any]] | None:
+    """The whole record, once it has so many lines."""
+    found = _exported(world)
+    return found if len(found) >= number else None
+
+
 def _says_who_answered(world: World, replies: list[Reply], asked: str) -> None:
     for version, role in (("1.0.0", "stable"), ("1.1.0", "candidate")):
         reply = next(one for one in replies if one.version == version)
@@ -81,12 +85,11 @@ def _says_who_answered(world: World, replies: list[Reply], asked: str) -> None:
         assert declared["digest"].startswith(reply.release)
         assert len(declared["artifact"]["sha256"]) == 64
         assert declared["policy"] == "fast"
-        if role == "candidate":
-            assert declared["commit"]["id"] == asked
-        text = world.cli("audit", reply.request_id).stdout
-        assert f"answered 200 by digits {version} ({reply.release}) as {role}" in text
-        assert declared["digest"] in text
-        assert declared["artifact"]["sha256"] in text
+    assert declared["commit"]["id"] == asked
+    text = world.cli("audit", reply.request_id).stdout
+    assert f"answered 200 by digits 1.1.0 ({reply.release}) as candidate" in text
+    assert declared["digest"] in text
+    assert declared["artifact"]["sha256"] in text
 
 
 def _answers(world: World, request_id: str) -> list[dict[str, object]]:
@@ -124,7 +127,6 @@ def _tampering_is_named(world: World) -> None:
     assert broken.stdout.startswith(
         f"BROKEN first at link 1, {segment.parent.name}/{segment.name} of {segment.parent.name[4:]}: "
     )
-    assert world.facts("audit", "verify")["broken"][0]["link"] == 1
     segment.write_bytes(content)
     missing = world.cli("audit", "00000000-0000-4000-8000-000000000000")
     assert missing.returncode == 1
@@ -132,6 +134,16 @@ def _tampering_is_named(world: World) -> None:
     refused = world.cli("audit", "my-request")
     assert refused.returncode == 2
     assert "x-request-id" in refused.stderr
-    gc = world.facts("gc")
-    assert (gc["applied"], gc["waste"]) == (False, [])
-    assert any("no policy says `retire`" in text for text in gc["left"])
+    plan = world.facts("gc")
+    assert (plan["applied"], plan["waste"]) == (False, [])
+    assert any("no policy says `retire`" in text for text in plan["left"])
+    world.configure(record={"keep": "1s"})
+    shown = world.cli("gc")
+    assert "older than record.keep, 1s" in shown.stdout
+    assert shown.stdout.splitlines()[-1].endswith("MB: tidegate gc --apply")
+    assert segment.exists(), "what is shown is not removed"
+    assert world.facts("gc", "--apply")["applied"]
+    after = world.facts("audit", "verify")
+    assert (after["intact"], after["segments"]) == (True, 0)
+    assert after["removed"] > 0
+    assert not segment.exists()

@@ -182,9 +182,13 @@ class Questions:
 
     def _places(self) -> tuple[list[Segment], list[Path]]:
         """The segments, and the files besides. Files are listed first: what is archived meanwhile is in the chain then."""
-        files = self._reader.files()
-        segments = list(self._archive.chain().segments)
-        return segments, [file for file in files if not any(is_of(segment, file) for segment in segments[-100:])]
+        try:
+            files = self._reader.files()
+            segments = list(self._archive.chain().segments)
+            return segments, [file for file in files if not any(is_of(segment, file) for segment in segments[-100:])]
+        except PermissionError as error:
+            fix = "ask as the user that the controller runs as: nobody else may read who asked what, and when"
+            raise NeedsPerson(f"cannot be read: {error.strerror}", where=error.filename, fix=fix) from error
 
     @contextmanager
     def _asked(self, wanted: Wanted) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, list[Any]]]:

@@ -138,9 +138,11 @@ def report_text(report: Report, losses: Sequence[Mapping[str, Any]]) -> str:
     if report.anchored is None:
         anchored = "git was not asked: without its anchors a chain that was made anew cannot be told"
     elif not report.anchored:
-        anchored = "no link is anchored in git yet" if report.links else "nothing is archived yet"
+        anchored = "no link is anchored in git yet"
     else:
         anchored = f"git vouches for the first {report.anchored} links, since {shown(report.anchored_at or 0.0)}"
+    if not report.links and not report.broken:
+        return "\n".join(["nothing is archived yet, so there is nothing to check", *losses_text(losses)])
     lines = []
     for number, one in enumerate(report.broken):
         where = f"link {one.link}" + (f", {one.segment} of {one.day}" if one.segment else "")

@@ -151,13 +151,15 @@ def _list(questions: Questions, wanted: Wanted, limit: int, shown: Format) -> No
 
 
 def _count(questions: Questions, wanted: Wanted, shown: Format) -> None:
-    from tidegate.cli.answers import count_text
+    from tidegate.cli.answers import count_text, kept_text
 
     found = questions.count(wanted)
     if shown is Format.JSON:
         print_json({"version": 1, "counts": found})
-    else:
+    elif found:
         typer.echo(count_text(found))
+    else:
+        typer.echo(f"no such answer is on record; {kept_text(questions.kept())}", err=True)
 
 
 def _export(questions: Questions, wanted: Wanted, output: Path | None, shown: Format) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from tidegate.spec.errors import TidegateError
 if TYPE_CHECKING:
     from tidegate.engine.cleaning import Plan
     from tidegate.engine.settings import Settings
+    from tidegate.journal.journal import Journal
     from tidegate.runtime.interface import Runtime
 
 
@@ -22,7 +25,7 @@ def gc(
     config: ConfigOption = None,
     format: FormatOption = Format.TEXT,  # noqa: A002 the option's name
 ) -> None:
-    """Show what may go (artifacts, images, ended servers, the record past its time) and why; with --apply, remove it.
+    """Show what nobody needs any more (artifacts, images, ended servers, the record past its time) and why.
 
     Never what is hot, on standby or within a rollback window. The controller does the same by itself, images excepted.
 
@@ -36,8 +39,8 @@ def gc(
     settings = open_settings(config)
     runtime = open_runtime(settings.runtime, settings.controller.instance, settings.state)
     try:
-        with tempfile.TemporaryDirectory(prefix="tidegate-gc-") as folder:
-            plan = _plan(settings, runtime, Path(folder))
+        with tempfile.TemporaryDirectory(prefix="tidegate-gc-") as folder, _journal(settings) as journal:
+            plan = _plan(settings, runtime, journal, Path(folder))
             failed = _remove(plan) if apply else {}
     finally:
         runtime.close()
@@ -53,14 +56,30 @@ def gc(
         raise typer.Exit(1)
 
 
-def _plan(settings: Settings, runtime: Runtime, folder: Path) -> Plan:
+@contextmanager
+def _journal(settings: Settings) -> Iterator[Journal | None]:
+    """The journal to write; None while a controller holds it. Raises NeedsPerson when there is none yet."""
+    from tidegate.journal.journal import Journal
+    from tidegate.journal.lease import LeaseHeld
+    from tidegate.journal.reader import Reader
+
+    Reader(settings.journal).close()
+    try:
+        journal = Journal(settings.journal)
+    except LeaseHeld:
+        yield None
+        return
+    with journal:
+        yield journal
+
+
+def _plan(settings: Settings, runtime: Runtime, held: Journal | None, folder: Path) -> Plan:
     from tidegate.artifacts.store import Store
     from tidegate.audit.archive import Archive
     from tidegate.engine.archiving import FOLDER
     from tidegate.engine.catalog import Catalog
     from tidegate.engine.cleaning import cleaning
     from tidegate.engine.lineage import reading_mirror
-    from tidegate.engine.live import controller_alive
     from tidegate.engine.routes import Routes
     from tidegate.engine.source import Snapshot, Source
     from tidegate.gitrepo.record import Record
@@ -82,7 +101,7 @@ def _plan(settings: Settings, runtime: Runtime, folder: Path) -> Plan:
         Archive(settings.state / FOLDER),
         declared.record,
         time.time(),
-        acting=controller_alive(settings.state),
+        journal=held,
     )
 
 

@@ -18,6 +18,8 @@ from tidegate.spec.units import format_duration
 
 WIDTH = 10
 COLUMNS = 7
+RECENT = 86400.0
+"""Seconds after which a loss in the record is no news."""
 
 
 def render_status(doc: dict[str, Any]) -> RenderableType:
@@ -25,7 +27,7 @@ def render_status(doc: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_headline(doc)]
     if doc["routes"]:
         parts.append(_routes(doc["routes"]))
-    parts += _missing(doc.get("record", {}))
+    parts += _missing(doc.get("record", {}), doc["at"])
     for problem in doc["problems"]:
         parts.append(Text.assemble(("! ", "bold red"), problem["message"]))
         if problem.get("fix"):
@@ -33,10 +35,10 @@ def render_status(doc: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _missing(record: dict[str, Any]) -> list[RenderableType]:
-    """What the record lacks, as far as anybody knows: the last time, and where the others are told."""
+def _missing(record: dict[str, Any], now: float) -> list[RenderableType]:
+    """What the record lacks, as far as anybody knows, and since a day ago: the last time, and where the others are told."""
     losses = record.get("losses")
-    if not losses:
+    if not losses or now - losses[-1]["at"] > RECENT:
         return []
     last = losses[-1]
     when = datetime.fromtimestamp(last["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -15,6 +15,7 @@ from tidegate.audit.archive import Archive
 from tidegate.audit.chain import days
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.retention import Needed, needed, sweep_of
+from tidegate.journal.journal import Journal
 from tidegate.rollout.capacity import hot_releases
 from tidegate.rollout.state import Desired, RouteState
 from tidegate.runtime.interface import HoldsImages, Runtime
@@ -44,6 +45,22 @@ class Plan:
     left: tuple[str, ...]
 
 
+def forgotten(journal: Journal, states: Mapping[str, RouteState]) -> list[Waste]:
+    """Verdicts on routes that are no more. Only who holds the journal can remove them."""
+
+    def drop(route: str) -> None:
+        with journal.transaction() as transaction:
+            transaction.drop_verdicts(route)
+
+    return [
+        Waste(
+            "journal", f"{number} verdicts on {route}", 0, "the route is no more; its events stay", partial(drop, route)
+        )
+        for route, number in sorted(journal.verdict_counts().items())
+        if route not in states
+    ]
+
+
 def cleaning(
     states: Mapping[str, RouteState],
     wishes: Mapping[str, Desired | None],
@@ -54,9 +71,9 @@ def cleaning(
     record: RecordSettings,
     now: float,
     *,
-    acting: bool,
+    journal: Journal | None,
 ) -> Plan:
-    """Look at everything. `acting`: a controller runs here, and sees to its servers itself.
+    """Look at everything. `journal`: the controller's own, None while one runs: then it sees to its servers itself.
 
     Raises what the catalog raises: while a declaration cannot be read, what goes would be a guess.
     """
@@ -72,10 +89,10 @@ def cleaning(
         left.append(
             f"{len(keep.artifacts)} artifacts and {len(keep.images)} images of {len(set(sweep.releases))} releases"
         )
-    if acting:
-        left.append("servers: the controller that runs here sees to them")
+    if journal is None:
+        left.append("servers and the journal: the controller that runs here sees to them")
     else:
-        waste += _servers(states, runtime)
+        waste += _servers(states, runtime) + forgotten(journal, states)
     waste += [
         Waste("record", f"{len(one.segments)} segments of {days(one.segments)}", sum(s.size for s in one.segments), one.why,
               partial(archive.remove, [one], now))

@@ -67,6 +67,10 @@ class Transaction:
         oldest = select(TRAILS.c.began).where(mine).order_by(TRAILS.c.began.desc()).limit(1).offset(KEPT_TRAILS)
         self._connection.execute(delete(TRAILS).where(mine, TRAILS.c.began <= oldest.scalar_subquery()))
 
+    def drop_verdicts(self, route: str) -> None:
+        """Forget all verdicts on a route; its events stay."""
+        self._connection.execute(delete(VERDICTS).where(VERDICTS.c.route == route))
+
     def put_report(self, key: str, release: str, doc: Mapping[str, Any]) -> None:
         """What a validation of the release (its digest) showed, in place of one of the same key; the newest 1,000 stay."""
         self._put(REPORTS, {"key": key}, {"at": doc.get("at", self._now), "release": release, "doc": _dump(doc)})

@@ -163,6 +163,12 @@ class Reader:
                 for row in rows
             ]
 
+    def verdict_counts(self) -> dict[str, int]:
+        """How many verdicts are kept of each route, also of those that are no more."""
+        counted = select(VERDICTS.c.route, func.count().label("number")).group_by(VERDICTS.c.route)
+        with self._view() as connection:
+            return {row.route: row.number for row in connection.execute(counted)}
+
     def report(self, key: str) -> Doc | None:
         """The report of a validation by its key, None when there is none (any more)."""
         with self._view() as connection:
