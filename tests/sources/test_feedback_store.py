@@ -159,8 +159,9 @@ def test_of_more_requests_than_may_be_kept_the_newest_stay(tmp_path: Path) -> No
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "feedback.db").write_text("not a database, but long enough to look like one" * 20)
-    with pytest.raises(NeedsPerson, match="damaged"):
+    with pytest.raises(NeedsPerson, match="the feedback store is damaged") as error:
         Desk(tmp_path)
+    assert "labels of requests that were answered before" in (error.value.fix or "")
 
 
 @settings(max_examples=30, deadline=None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegate.gateway.record import Cursor, RecordReader
-from tidegate.sources.feedback import WAIT, Bounds, Feedback, Label
+from tidegate.sources.feedback import LABELS, WAIT, Bounds, Feedback, Label
 from tidegate.sources.reports import Refused, Report, parse
 from tidegate.spec.controller import FeedbackSettings
 from tidegate.spec.errors import RetryLater
@@ -95,7 +95,7 @@ class Desk:
         store.join(asked)
         labels = {route: store.since(route, seq, at) for route, (seq, at) in wanted.items()}
         return News({route: found for route, found in labels.items() if found}, store.counts(),
-                    any(len(found) >= LINES // 2 for found in labels.values()))  # fmt: skip
+                    any(len(found) >= LABELS for found in labels.values()))  # fmt: skip
 
     def _known(self) -> Bounds:
         if self.asked is None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +21,13 @@ from sqlalchemy import Connection
 
 from tidegate.journal.database import told, writing
 from tidegate.sources.reports import Report
+from tidegate.spec.errors import TidegateError
 
 WAIT: Final = 60.0
 """Seconds that a report waits for its request: the gateway writes its record a moment after the answer."""
 SHOWN: Final = 10
+LABELS: Final = 10_000
+"""Labels of a route that are read at a time."""
 _UNCLEAR: Final = 0
 _FORMAT: Final = "1"
 _TABLES: Final = (
@@ -83,7 +87,7 @@ class Feedback:
         self._arms: dict[tuple[str, str, str | None], int] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = writing(path)
-        with told(path), self._engine.begin() as connection:
+        with _told(path), self._engine.begin() as connection:
             for statement in _TABLES:
                 connection.exec_driver_sql(statement)
             connection.exec_driver_sql("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMAT,))
@@ -96,7 +100,7 @@ class Feedback:
 
     def cursor(self) -> dict[str, Any] | None:
         """How far the record is indexed; None: not at all yet."""
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             row = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'cursor'").fetchone()
         return orjson.loads(row[0]) if row is not None else None
 
@@ -104,7 +108,7 @@ class Feedback:
         """Remember who answered: (request id, moment of the answer, route, release, segment); the record was read up to
         `cursor`. In one transaction, so that no crash loses or repeats one. An id that two releases answered to is unclear.
         """
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             rows = [(_key(request), at, self._arm(connection, route, release, segment))
                     for request, at, route, release, segment in records]  # fmt: skip
             if rows:
@@ -138,7 +142,7 @@ class Feedback:
         now = self._now()
         counts: Counter[tuple[str, str]] = Counter()
         unknown: list[str] = []
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             for report in reports:
                 found = self._take(connection, report, asked, now)
                 counts.update(found)
@@ -183,7 +187,7 @@ class Feedback:
         now = self._now()
         counts: Counter[tuple[str, str]] = Counter()
         joined = False
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             waiting = connection.exec_driver_sql(
                 "SELECT p.request, p.metric, p.value, p.at, a.route, a.release, a.segment, r.at, r.arm FROM reports p"
                 " LEFT JOIN requests r ON r.request = p.request LEFT JOIN arms a ON a.id = r.arm WHERE p.waits"
@@ -226,9 +230,9 @@ class Feedback:
 
     # -- what rollouts read --------------------------------------------------------------------------------------------
 
-    def since(self, route: str, seq: int, at: float, limit: int = 10_000) -> list[Label]:
+    def since(self, route: str, seq: int, at: float, limit: int = LABELS) -> list[Label]:
         """The labels of a route that were joined after `seq` and came since `at` (epoch seconds), in that order."""
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             rows = connection.exec_driver_sql(
                 "SELECT seq, release, segment, metric, value, answered, at FROM queue"
                 " WHERE route = ? AND seq > ? AND at >= ? ORDER BY seq LIMIT ?",
@@ -238,7 +242,7 @@ class Feedback:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Since the file was made: reports by route ('' where that is not known) and by what became of them."""
-        with self._lock, told(self.path), self._engine.begin() as connection:
+        with self._lock, _told(self.path), self._engine.begin() as connection:
             found: dict[str, dict[str, int]] = {}
             for route, name, number in connection.exec_driver_sql("SELECT route, name, n FROM counts"):
                 found.setdefault(route, {})[name] = number
@@ -252,6 +256,21 @@ class Feedback:
             connection.exec_driver_sql(
                 "INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT (route, name) DO UPDATE SET n = n + excluded.n", rows
             )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """SQLite's errors for people, in the words of this file."""
+    try:
+        with told(path):
+            yield
+    except TidegateError as error:
+        error.message = error.message.replace("the journal", "the feedback store")
+        if "damaged" in error.message:
+            error.fix = (
+                "move the file away and start again: labels of requests that were answered before are unknown then"
+            )
+        raise
 
 
 def _who(connection: Connection, key: bytes) -> tuple[Any, ...] | None:
