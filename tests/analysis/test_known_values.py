@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+from scipy.stats import beta
 
 from tidegate.analysis import boundaries as b
+from tidegate.analysis.counts import log_lr
 
 V = {"v_opt": 100.0, "alpha_opt": 0.05}
 
@@ -61,3 +64,35 @@ def test_every_boundary_is_where_its_mixture_reaches_one_over_alpha() -> None:
 def test_what_has_no_meaning_is_refused(call: object) -> None:
     with pytest.raises(ValueError, match=r"must be|lies"):
         call()  # type: ignore[operator]  # each of the list is a call
+
+
+def test_lindon_and_maleks_canary_example_is_found_where_their_test_finds_it() -> None:
+    """The canary example of their section 6 as the package savvi publishes it: allocation 0.8 to 0.2, log intensities 1.5
+    and 2, numpy's seed 1: sequential p 0.04675270375081281 after 168 events. Our likelihood ratios, integrated over the
+    paper's Dirichlet prior (100 times the allocation), give the same."""
+    draws = np.random.RandomState(1)
+    draws.multinomial(1, [0.1, 0.3, 0.6], size=1000)
+    conversion = np.array([0.1, 0.3, 0.6]) * np.array([0.2, 0.3, 0.4])
+    draws.multinomial(1, conversion / conversion.sum(), size=5250)
+    allocation = np.array([0.8, 0.2])
+    theta = allocation * np.exp([1.5, 2.0])
+    events = np.cumsum(draws.multinomial(1, theta / theta.sum(), size=1500), axis=0)
+    shares = np.linspace(0.0005, 0.9995, 20_001)
+    u = np.log(shares / (1 - shares)) - math.log(0.2 / 0.8)
+    prior = beta.pdf(shares, 20, 80)
+
+    def p(n: int) -> float:
+        stable, candidate = (int(x) for x in events[n - 1])
+        ratios = np.exp(log_lr(u, 20, candidate, 80, stable, 1.0))
+        return 1 / float(np.trapezoid(ratios * prior, shares))
+
+    assert p(168) == pytest.approx(0.04675270375081281, rel=1e-6)
+    assert min(p(n) for n in range(1, 168)) > 0.05
+
+
+def test_the_batchwise_form_with_one_allocation_is_their_multinomial_test_of_all_events() -> None:
+    u, batches = np.array([0.3, 1.1]), ((4, 1), (0, 3), (7, 2))
+    whole = sum((log_lr(u, 30, s_c, 70, s_b, 1.0) for s_c, s_b in batches), np.zeros(2))
+    theta = 30 * np.exp(u) / (30 * np.exp(u) + 70)
+    candidate, stable = (sum(column) for column in zip(*batches, strict=True))
+    assert whole == pytest.approx(candidate * np.log(theta / 0.3) + stable * np.log((1 - theta) / 0.7))
