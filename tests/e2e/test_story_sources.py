@@ -85,6 +85,7 @@ def test_a_release_that_is_wrong_only_by_its_labels_is_taken_back(world: World) 
     assert counts.get("unknown", 0) == 0
     [source] = [one for one in world.route()["sources"] if one["source"] == "feedback"]
     assert source["metric"] == "made_up"
+    assert f"feedback made_up: {counts['accepted']:,} accepted" in world.cli("status").stdout
     first = users.replies[0].request_id
     again = world.cli("feedback", str(first), "made_up", "0")
     assert (again.returncode, again.stdout) == (0, "0 accepted\n1 reported before: the first value stands\n")
@@ -146,6 +147,7 @@ def test_a_prometheus_that_goes_away_holds_its_route_alone_and_goes_on_when_it_i
             [shown] = world.route()["sources"]
             assert (shown["state"], shown["metric"]) == ("source_down", "failed_orders")
             assert "is down" in world.problems()
+            assert "prometheus failed_orders is down for " in world.cli("status").stdout
             server.start()
             world.until("resumed", commit=commit, within=40)
             world.until("promoted", commit=commit, within=40)
