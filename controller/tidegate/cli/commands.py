@@ -15,7 +15,7 @@ from tidegate import __version__
 COMMANDS: Final = {
     "init": "init", "validate": "validate", "explain": "explain", "rules": "explain", "pin": "pin", "plan": "plan",
     "comment": "comment", "run": "run", "status": "status", "history": "history", "events": "events", "logs": "logs",
-    "at": "at", "audit": "audit", "gc": "gc",
+    "at": "at", "audit": "audit", "shadow": "shadow", "gc": "gc",
     "rollback": "rollback", "feedback": "feedback", "approve": "asking", "hold": "asking", "resume": "asking", "retry": "asking",
     "simulate": "simulate", "backtest": "backtest", "doctor": "doctor", "alerts": "alerts", "schema": "schema", "demo": "demo",
 }  # fmt: skip

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tidegate.alerts.send import send
 from tidegate.artifacts.store import Store
@@ -17,6 +18,7 @@ from tidegate.engine.alerting import Alerting, Post
 from tidegate.engine.archiving import FOLDER, Archiving
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.desk import Desk
+from tidegate.engine.disagreements import FOLDER as SHADOW
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Probe
@@ -27,6 +29,7 @@ from tidegate.engine.needs import Needs
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
+from tidegate.engine.shadowing import Shadowing
 from tidegate.engine.source import Source
 from tidegate.engine.sources import Sources
 from tidegate.engine.staging import Staging
@@ -65,6 +68,7 @@ class Ends:
     how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
     `path`: folders that evaluators find their programs in first. `post`: delivers alerts, to `notify` where a policy names
     nobody; None: nobody is told anything. `archive`: where closed files of the record go; None: they stay where they are.
+    `shadow`: where reports on mirrored traffic go; None: this gateway mirrors nothing.
     """
 
     journal: Journal
@@ -88,6 +92,7 @@ class Ends:
     notify: tuple[str, ...] = ()
     record: RecordSettings = field(default_factory=RecordSettings)
     archive: Archive | None = None
+    shadow: Path | None = None
     access: Access = field(default_factory=Access)
     desk: Desk | None = None
 
@@ -114,6 +119,7 @@ def assemble(ends: Ends) -> Controller:
         needs=Needs(catalog, ends.store, mirror.blob),
         fleet=fleet,
         evidence=evidence,
+        shadowing=Shadowing(ends.gateway, ends.shadow, now),
         sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources")),
         steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
@@ -193,6 +199,7 @@ class Parts:
                 path=settings.runtime.path,
                 record=declared.record,
                 archive=Archive(settings.state / FOLDER),
+                shadow=settings.state / SHADOW,
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,
                 access=Access(declared.sources, settings.root),

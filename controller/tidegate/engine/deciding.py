@@ -17,6 +17,7 @@ from tidegate.engine.journaling import Journaling
 from tidegate.engine.problems import Problems
 from tidegate.engine.routes import Routes
 from tidegate.engine.servers import Servers
+from tidegate.engine.shadowing import Shadowing
 from tidegate.engine.source import Remembered, Snapshot, Source
 from tidegate.engine.sources import Sources
 from tidegate.engine.steering import Steering
@@ -42,6 +43,7 @@ class Deciding:
         servers: Servers,
         source: Source,
         evidence: Evidence,
+        shadowing: Shadowing,
         validation: Validation,
         journaling: Journaling,
         sources: Sources,
@@ -56,6 +58,7 @@ class Deciding:
         self._servers = servers
         self._source = source
         self._evidence = evidence
+        self._shadowing = shadowing
         self._validation = validation
         self._journaling = journaling
         self._sources = sources
@@ -88,7 +91,8 @@ class Deciding:
         for route in self.looked:
             state, wish = routes.states[route], wishes[route]
             batches = self._journaling.unused(route) + self._evidence.closed(route)
-            absorbed = absorbed or bool(batches)
+            pairs = self._shadowing.closed(route)
+            absorbed = absorbed or bool(batches) or bool(pairs)
             answer = self._validation.answers(state)
             seen = Seen(
                 desired=self._source.as_turned_down(wish, state.rejected),
@@ -107,6 +111,8 @@ class Deciding:
                 cool_down=self._rollouts.cool_down,
                 live_since=self.live_since(state, traffic(state, ready), snapshot, now),
                 troubles=self._sources.troubles(route),
+                mirroring=self._shadowing.able,
+                pairs=pairs,
             )
             step = self._advance(state, seen, now)
             if step is None:
@@ -143,6 +149,7 @@ class Deciding:
             log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
         split = self.traffic[state.route] = traffic(state, self._servers.readiness())
         self._evidence.follow(state, split, random=by_chance(snapshot, state.route))
+        self._shadowing.follow(state, split, snapshot.model(split_route(state.route)[0]))
         self._sources.follow(state)
 
     def put_back(self) -> None:
@@ -171,7 +178,7 @@ class Deciding:
     def _end(self, route: str) -> None:
         """Nothing of a route that is no more stays behind."""
         self.traffic.pop(route, None)
-        for part in (self._evidence, self._sources, self._duties, self._steering, self._demand):
+        for part in (self._evidence, self._shadowing, self._sources, self._duties, self._steering, self._demand):
             part.forget(route)
         for key in (f"route {route}", f"state of {route}"):
             self._problems.pop(key, None)

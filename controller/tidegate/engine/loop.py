@@ -26,6 +26,7 @@ from tidegate.engine.needs import Needs
 from tidegate.engine.problems import Problems
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
+from tidegate.engine.shadowing import Shadowing
 from tidegate.engine.source import Remembered, Snapshot, Source
 from tidegate.engine.sources import Sources
 from tidegate.engine.steering import Steering
@@ -64,6 +65,7 @@ class Controller:
         needs: Needs,
         fleet: Fleet,
         evidence: Evidence,
+        shadowing: Shadowing,
         sources: Sources,
         steering: Steering,
         duties: Duties,
@@ -86,6 +88,7 @@ class Controller:
         self.needs = needs
         self.fleet = fleet
         self.evidence = evidence
+        self.shadowing = shadowing
         self.sources = sources
         self.steering = steering
         self.duties = duties
@@ -120,6 +123,7 @@ class Controller:
             servers=fleet.servers,
             source=source,
             evidence=evidence,
+            shadowing=shadowing,
             validation=validation,
             journaling=self._journaling,
             sources=sources,
@@ -337,6 +341,7 @@ class Controller:
             self.steering.check()
             self.losses.ask()
             more = self.evidence.read()
+            self.shadowing.read()
             self.losses.compare(caught_up=not more)
             if self.ticks % ROTATE_EVERY == 0:
                 self.steering.keep_record_short(self._now())

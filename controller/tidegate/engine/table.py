@@ -7,6 +7,7 @@ Neighbours: steering.py tells the gateway, catalog.py has the declarations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.catalog import Entry
@@ -48,6 +49,7 @@ def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Releas
         )
         for arm in split.arms
     ]
+    tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,
         feature=feature,
@@ -55,6 +57,9 @@ def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Releas
         segments=model.segments,
         sticky=model.sticky.header if model.sticky else None,
         moving=split.moving,
+        shadow=replace(tried, role="shadow", weight=split.mirror, segment_weights={})
+        if tried and split.mirror
+        else None,
     )
 
 

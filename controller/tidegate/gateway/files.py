@@ -88,17 +88,17 @@ class Folder:
             if folder.name.isdigit() and int(folder.name) != self.generation():
                 shutil.rmtree(folder)
 
-    def rotate_record(self) -> Path | None:
-        """Rename the record; Envoy writes on into the renamed file until it is told to reopen. None when there is none."""
-        if not self.record.exists():
+    def rotate(self, path: Path) -> Path | None:
+        """Rename the record, or the answers; Envoy writes on into the renamed file until it is told to reopen. None: no file."""
+        if not path.exists():
             return None
-        name = f"{self.record.name}."
+        name = f"{path.name}."
         numbers = [
             int(file.name.removeprefix(name))
-            for file in self.record.parent.glob(f"{name}*")
+            for file in path.parent.glob(f"{name}*")
             if file.name.removeprefix(name).isdigit()
         ]
-        return self.record.rename(self.record.with_name(f"{name}{max(numbers, default=0) + 1:06d}"))
+        return path.rename(path.with_name(f"{name}{max(numbers, default=0) + 1:06d}"))
 
 
 def same_boot() -> str:

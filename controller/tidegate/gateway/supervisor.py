@@ -269,8 +269,15 @@ class Gateway:
 
     def rotate_record(self) -> Path | None:
         """Begin a new record file; the old one keeps its lines under the returned name. Nothing is lost to a reader."""
+        return self._rotate(self.record)
+
+    def rotate_answers(self) -> Path | None:
+        """The same for the answers of the routes that mirror."""
+        return self._rotate(self.answers)
+
+    def _rotate(self, path: Path) -> Path | None:
         self._need_envoy()
-        rotated = self._folder.rotate_record()
+        rotated = self._folder.rotate(path)
         self._admin.call("POST", "/reopen_logs")
         return rotated
 

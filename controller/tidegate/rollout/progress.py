@@ -118,7 +118,7 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
     if mirrors and not turn.seen.mirroring:
         return Wait(
             Hold.UNSUPPORTED,
-            f"step '{step.name}' mirrors traffic, which this version of Tidegate cannot do yet: "
+            f"step '{step.name}' mirrors traffic, which the gateway cannot do just now: "
             "take the step out of the policy to go on",
         )
     approvals = turn.seen.desired.approvals if turn.seen.desired is not None else ()

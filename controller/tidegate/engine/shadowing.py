@@ -1,0 +1,179 @@
+"""Brings the answers of a release in production and of its shadow together by request id, and counts which agree.
+
+What is missing its other half never counts as agreement. Neighbours: gateway/mirror.py keeps the answers, analysis/agreement.py
+compares two, rollout/evidence.py goes by the windows of pairs, disagreements.py keeps what people may read.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.analysis.agreement import Answer, Opinion, UnreadableError, compare, suited
+from tidegate.analysis.outcomes import is_error
+from tidegate.engine.disagreements import Report
+from tidegate.gateway.record import Cursor, RecordReader
+from tidegate.gateway.supervisor import Gateway
+from tidegate.rollout.state import Pairs, RouteState
+from tidegate.rollout.traffic import WHOLE, Traffic
+from tidegate.spec.comparison import Comparison
+from tidegate.spec.errors import RetryLater
+from tidegate.spec.model import Model
+
+WAIT: Final = 90.0
+"""Seconds that an answer waits for its other half."""
+HELD: Final = 64 * 1024 * 1024
+"""Bytes of answers that wait; beyond it the oldest wait no longer."""
+LINES_A_PASS: Final = 1000
+FILE_BYTES: Final = 64 * 1024 * 1024
+"""A file of answers beyond this size, once read, is begun anew."""
+
+
+class Shadowing:
+    """All routes that mirror. Called by the loop alone. `folder`: where reports go; None: this gateway cannot mirror.
+
+    Reads from where the file of answers ends when the controller starts: what came before is compared with nobody.
+    """
+
+    def __init__(self, gateway: Gateway, folder: Path | None, now: Callable[[], float]) -> None:
+        self._gateway = gateway
+        self._folder = folder
+        self._now = now
+        self._reader = RecordReader(gateway.answers) if folder is not None else None
+        self._cursor = self._reader.end() if self._reader is not None else Cursor()
+        self._routes: dict[str, Comparing] = {}
+
+    @property
+    def able(self) -> bool:
+        """Whether requests can be copied at all."""
+        return self._reader is not None
+
+    def read(self) -> None:
+        """Take in the answers that are new. Raises RetryLater when they cannot be read."""
+        if self._reader is None:
+            return
+        try:
+            lines, self._cursor = self._reader.read(self._cursor, LINES_A_PASS)
+            for line in lines:
+                known = self._routes.get(str(line.get("route")))
+                if known is not None:
+                    known.take(line, self._now())
+            if len(lines) < LINES_A_PASS:
+                self._keep_short(self._reader)
+        except OSError as error:
+            raise RetryLater(f"the mirrored answers cannot be read: {error}", where=str(self._reader.path)) from error
+
+    def _keep_short(self, reader: RecordReader) -> None:
+        """Nothing that was read stays: answers are not kept longer than they are compared."""
+        for old in reader.files():
+            if old != reader.path and old.stat().st_ino != self._cursor.inode:
+                old.unlink()
+        if reader.path.exists() and reader.path.stat().st_size > (FILE_BYTES if self._routes else 0):
+            self._gateway.rotate_answers()
+
+    def follow(self, state: RouteState, split: Traffic, model: Model | None) -> None:
+        """Compare for this route while it mirrors; what is counted is of one step of one candidate."""
+        candidate, stable = state.candidate, state.stable
+        if self._folder is None or not split.mirror or candidate is None or stable is None or model is None:
+            self._routes.pop(state.route, None)
+            return
+        trial = f"{candidate.release.digest}:{candidate.step_started_at}"
+        known = self._routes.get(state.route)
+        if known is None or known.trial != trial:
+            report = Report(self._folder, state.route, stable, candidate.release, split.mirror / WHOLE, self._now())
+            ways = suited(model.comparison, model.protocol)
+            self._routes[state.route] = Comparing(trial, ways, report, candidate.policy.batch, self._now())
+
+    def closed(self, route: str) -> tuple[Pairs, ...]:
+        """The windows of this route that are over."""
+        known = self._routes.get(route)
+        return known.close(self._now()) if known is not None else ()
+
+    def forget(self, route: str) -> None:
+        """The route is no more."""
+        self._routes.pop(route, None)
+
+
+class Comparing:
+    """One shadow step of one route. `trial` names it; `length` of a window in seconds, `opened` in epoch seconds."""
+
+    def __init__(self, trial: str, ways: tuple[Comparison, ...], report: Report, length: float, opened: float) -> None:
+        self.trial = trial
+        self._ways = ways
+        self._report = report
+        self._length = length
+        self._opened = opened
+        self._pairs = self._agreed = 0
+        self._waiting: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._held = 0
+
+    def take(self, line: Mapping[str, Any], now: float) -> None:
+        """One answer. Those of other releases, and of requests that the candidate answered itself, are none of ours."""
+        shadow = line.get("role") == "shadow"
+        if line.get("release") != (self._report.shadow.id if shadow else self._report.stable.id):
+            return
+        request = str(line.get("request_id"))
+        other = self._waiting.get(request)
+        if other is None:
+            self._waiting[request] = (now, line)
+            self._held += _size(line)
+        elif (other[1].get("role") == "shadow") != shadow:
+            del self._waiting[request]
+            self._held -= _size(other[1])
+            self._compare(*((other[1], line) if shadow else (line, other[1])))
+        self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        """The oldest stand first: those that have waited too long, and those for which there is no room."""
+        while self._waiting:
+            request, (since, line) = next(iter(self._waiting.items()))
+            if now - since < WAIT and self._held <= HELD:
+                return
+            del self._waiting[request]
+            self._held -= _size(line)
+            self._report.alone(shadow=line.get("role") == "shadow")
+
+    def _compare(self, stable: Mapping[str, Any], shadow: Mapping[str, Any]) -> None:
+        self._report.seen(stable, shadow)
+        if is_error(stable):  # there is nothing to agree with
+            self._report.failed += 1
+            return
+        one, other = _answer(stable), _answer(shadow)
+        try:
+            opinion = (
+                Opinion(False, "the shadow did not answer") if other.status == 0 else compare(self._ways, one, other)
+            )
+        except UnreadableError as error:
+            self._report.unread(str(error))
+            return
+        self._pairs += 1
+        self._agreed += opinion.agree
+        self._report.pair(opinion, stable, shadow, (one, other), self._ways[0])
+
+    def close(self, now: float) -> tuple[Pairs, ...]:
+        """The running window, when it is over; the report is written with it."""
+        self._give_up(now)
+        if now - self._opened < self._length:
+            return ()
+        window = Pairs(self._opened, now, self._pairs, self._agreed)
+        self._opened, self._pairs, self._agreed = now, 0, 0
+        self._report.save(now)
+        return (window,) if window.pairs else ()
+
+
+def _size(line: Mapping[str, Any]) -> int:
+    return len(line.get("body") or "") + 500
+
+
+def _answer(line: Mapping[str, Any]) -> Answer:
+    body = base64.b64decode(line.get("body") or "")
+    size, status = line.get("size"), line.get("status")
+    return Answer(
+        status=status if isinstance(status, int) else 0,
+        body=body,
+        size=int(size) if isinstance(size, int | float) else len(body),
+        type=str(line.get("type") or ""),
+        encoding=str(line.get("encoding") or ""),
+    )
