@@ -1,0 +1,150 @@
+"""Pairs of answers, counted: what is missing a half, cannot be read or differs. A clock that the test turns."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.analysis.agreement import suited
+from tidegate.engine.disagreements import Report, report_file
+from tidegate.engine.shadowing import HELD, WAIT, Comparing
+from tidegate.rollout.state import Pairs
+from tidegate.spec.comparison import Comparison
+from tidegate.spec.release import Release
+
+STABLE, SHADOW = (
+    Release(
+        "digits", version, None, f"{version}-release".ljust(64, "a"), f"{version}-workload".ljust(64, "b"), "c0ffee"
+    )
+    for version in ("1.0.0", "2.0.0")
+)
+
+
+def comparing(folder: Path, share: float = 1.0, **declared: Any) -> tuple[Comparing, Report]:
+    """A shadow step that began at 0, with windows of ten seconds."""
+    report = Report(folder, "digits/archive", STABLE, SHADOW, share, 0.0)
+    ways = suited(Comparison(**({"by": "json", "samples": 3} | declared)), "http")
+    return Comparing("trial", ways, report, 10.0, 0.0), report
+
+
+def line(request: str, value: Any, *, shadow: bool = False, **more: Any) -> Mapping[str, Any]:
+    """A kept answer, as the gateway writes it."""
+    body = json.dumps(value).encode()
+    return {
+        "time": f"2026-11-21T10:00:00.{request:0>6}Z",
+        "request_id": request,
+        "role": "shadow" if shadow else "stable",
+        "release": (SHADOW if shadow else STABLE).id,
+        "status": 200,
+        "duration_ms": 4,
+        "size": len(body),
+        "body": base64.b64encode(body).decode(),
+        "type": "application/json",
+        **more,
+    }
+
+
+def test_halves_meet_in_whatever_order_they_come(tmp_path: Path) -> None:
+    own, report = comparing(tmp_path)
+    own.take(line("1", {"y": 1}), 0.0)
+    own.take(line("2", {"y": 1}, shadow=True), 0.0)
+    own.take(line("2", {"y": 2}), 1.0)
+    own.take(line("1", {"y": 1}, shadow=True), 2.0)
+    assert own.close(9.0) == ()
+    assert own.close(10.0) == (Pairs(0.0, 10.0, 2, 1),)
+    assert own.close(20.0) == (), "a window without pairs is no evidence"
+    doc = json.loads(report_file(tmp_path, "digits/archive").read_bytes())
+    assert (doc["pairs"], doc["agreed"], doc["agreement"], doc["missing"]) == (2, 1, 0.5, 0)
+    assert [sample["why"] for sample in doc["samples"]] == ["y is 1 instead of 2"]
+    assert report.missing == 0
+
+
+def test_a_lost_copy_is_missing_and_never_agreement(tmp_path: Path) -> None:
+    own, report = comparing(tmp_path)
+    for number in range(10):
+        own.take(line(f"{number}", 1), 0.0)
+        if number < 7:
+            own.take(line(f"{number}", 1, shadow=True), 0.0)
+    assert own.close(WAIT - 1) == (Pairs(0.0, WAIT - 1, 7, 7),)
+    assert report.missing == 0, "they may still come"
+    own.close(WAIT)
+    assert report.missing == 3
+    own.take(line("8", 1, shadow=True), WAIT)
+    assert own.close(2 * WAIT) == (), "too late is not there"
+
+
+def test_where_a_tenth_is_copied_the_rest_is_not_missing(tmp_path: Path) -> None:
+    own, report = comparing(tmp_path, share=0.1)
+    for number in range(100):
+        own.take(line(f"{number}", 1), 0.0)
+        if number % 10 == 0 and number < 80:
+            own.take(line(f"{number}", 1, shadow=True), 0.0)
+    own.close(WAIT)
+    assert report.missing == 2
+
+
+def test_answers_of_other_releases_and_of_the_candidate_itself_are_left_out(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    own.take(line("1", 1), 0.0)
+    own.take(line("1", 1, release="an older one", shadow=True), 0.0)
+    own.take(line("1", 1, role="candidate", release=SHADOW.id), 0.0)
+    assert own.close(10.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("stable", "shadow", "counted"),
+    [
+        ({"status": 500}, {"status": 500}, "stable_failed"),
+        ({}, {"size": 10**6}, "unreadable"),
+        ({}, {"encoding": "br"}, "unreadable"),
+    ],
+)
+def test_what_cannot_be_compared_is_counted_apart(
+    tmp_path: Path, stable: dict[str, Any], shadow: dict[str, Any], counted: str
+) -> None:
+    own, report = comparing(tmp_path)
+    own.take(line("1", {"y": 1}, **stable), 0.0)
+    own.take(line("1", {"y": 1}, shadow=True, **shadow), 0.0)
+    assert own.close(10.0) == ()
+    assert report.to_doc(10.0)[counted] == 1
+
+
+@pytest.mark.parametrize("shadow", [{"status": 503}, {"status": 0, "body": None, "size": None, "flags": "UF"}])
+def test_a_shadow_that_fails_disagrees(tmp_path: Path, shadow: dict[str, Any]) -> None:
+    own, report = comparing(tmp_path)
+    own.take(line("1", {"y": 1}), 0.0)
+    own.take(line("1", {"y": 1}, shadow=True, **shadow), 0.0)
+    assert own.close(10.0) == (Pairs(0.0, 10.0, 1, 0),)
+    assert report.to_doc(10.0)["shadow"]["errors"] == 1
+
+
+def test_what_waits_is_bounded(tmp_path: Path) -> None:
+    own, report = comparing(tmp_path)
+    big = "x" * (HELD // 10)
+    for number in range(25):
+        own.take(line(f"{number}", big), 0.0)
+    assert own._held <= HELD
+    assert report.missing >= 15
+
+
+@given(st.sets(st.integers(0, 10_000), min_size=1, max_size=40))
+def test_the_kept_disagreements_are_few_and_do_not_depend_on_their_order(
+    tmp_path_factory: pytest.TempPathFactory, requests: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("reports")
+    kept = []
+    for order in (sorted(requests), sorted(requests, reverse=True)):
+        own, report = comparing(folder)
+        for number in order:
+            own.take(line(str(number), 1), 0.0)
+            own.take(line(str(number), 2, shadow=True), 0.0)
+        kept.append(report.to_doc(1.0)["samples"])
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == min(3, len(requests))
