@@ -23,6 +23,7 @@ from pydantic import (
 
 from tidegate.spec.base import Part, Text
 from tidegate.spec.units import DURATION_PATTERN, parse_duration
+from tidegate.spec.vocabulary import similar
 
 VARIABLES: Final = ("release", "version", "config", "model", "feature", "route", "role")
 """What `{{NAME}}` may name. `role` is stable or candidate; `release` its short id; what a release lacks is ''."""
@@ -68,7 +69,9 @@ def texts(value: Any) -> Iterator[str]:
 
 def _known(value: Any) -> Any:
     for name in sorted({name for text in texts(value) for name in variables(text)} - set(VARIABLES)):
-        raise ValueError(f"there is no variable '{{{{{name}}}}}': known are {', '.join(VARIABLES)}")
+        close = similar(name, VARIABLES)
+        fix = f"did you mean '{{{{{close}}}}}'?" if close else f"known are {', '.join(VARIABLES)}"
+        raise ValueError(f"there is no variable '{{{{{name}}}}}': {fix}")
     return value
 
 
