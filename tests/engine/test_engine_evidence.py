@@ -184,3 +184,41 @@ def test_the_next_trial_takes_the_place_of_a_watch(scene: Scene) -> None:
     evidence.read()
     [batch] = evidence.closed("digits")
     assert (batch.candidate.requests, batch.stable.requests) == (4, 0)
+
+
+def test_what_other_sources_brought_goes_on_over_a_restart_and_has_ids_of_its_own(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    there = evidence.arrivals("digits")
+    assert there is not None
+    there.label(scene.time, candidate=True, segment=None, metric="made_up", value=1.0, answered=scene.time)
+    assert evidence.closed("digits") == ()
+    again = scene.open(evidence.to_doc())
+    found = []
+    for _ in range(4):
+        scene.time += 1
+        scene.write(OLD)
+        scene.write(NEW)
+        again.read()
+        found += again.closed("digits")
+    assert [batch.candidate.scores for batch in found if not batch.candidate.requests] == [{"made_up": (1.0,)}]
+    assert [batch.id for batch in found] == list(range(len(found)))
+    ends = [batch.end for batch in found]
+    assert all(batch.start >= end for batch, end in zip(found[1:], ends, strict=False))
+
+
+def test_a_journal_that_knew_of_no_other_sources_is_read(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    doc = evidence.to_doc()
+    del doc["batchers"]["digits"]["arrivals"]
+    there = scene.open(doc).arrivals("digits")
+    assert there is not None and there.since == START
+
+
+def test_an_ended_trial_takes_nothing_more_in(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    evidence.follow(RouteState("digits", stable=NEW), scene.split(), random=True)
+    assert evidence.arrivals("digits") is None
+    assert evidence.closed("digits") == ()
