@@ -80,7 +80,7 @@ def _story(scene: Scene) -> Story:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "record.jsonl"
         path.write_text("\n".join(_record(scene)) + "\n")
-        trial = replay(Log([path]), POLICY).decisive
+        trial = replay(Log([path]), POLICY, trail=True).decisive
     return Story(scene.title, trial.verdict, trial.said.sentence, trial.trail, trial.began, trial.at)
 
 

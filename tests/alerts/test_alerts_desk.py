@@ -112,7 +112,7 @@ def test_a_state_too_short_to_settle_is_told_when_it_never_rests() -> None:
 def test_a_thousand_routes_at_once_are_one_message() -> None:
     post = Post()
     down = {f"m{i}:health": level(Kind.DEGRADED, f"m{i}") for i in range(1000)}
-    post.run(2 * HOUR, lambda now: down if now < HOUR else {})
+    post.run(HOUR, lambda now: down if now < HOUR / 2 else {}, step=10.0)
     assert len(post.sent) == 2
     down_letter, up_letter = (parcel.letter for _, parcel in post.sent)
     assert "200 messages about 200 routes" in down_letter.title
@@ -177,6 +177,22 @@ def test_nobody_to_tell_is_no_debt() -> None:
     post.run(HOUR, lambda now: {"digits:hold": silent})
     post.run(2 * HOUR, lambda now: {"digits:hold": level()}, start=HOUR)
     assert post.sent == [], "who is named later is not told of what others knew"
+
+
+def test_a_clock_that_is_set_back_by_a_day_keeps_nobody_waiting_for_a_day() -> None:
+    post, day = Post(), 86_400.0
+    for _ in range(20):
+        post.at(2 * day, news=tuple((f"m{i}:releases", note(Kind.PROMOTED, f"m{i}", 2 * day)) for i in range(3)))
+    post.at(2 * day, {"digits:health": level(Kind.DEGRADED)})
+    before = len(post.sent)
+    post.run(day + 2 * desks.TARGET_EVERY, lambda now: {"digits:health": level(Kind.DEGRADED)}, start=day)
+    told = [
+        at
+        for at, parcel in post.sent[before:]
+        if "digits 2.0.0 is degraded" in parcel.letter.title + parcel.letter.body
+    ]
+    assert told
+    assert told[0] <= day + desks.TARGET_EVERY
 
 
 Moves = list[tuple[float, int, int]]

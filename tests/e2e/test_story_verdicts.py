@@ -103,7 +103,12 @@ def test_a_release_that_is_slower_only_is_taken_back_with_one_sentence_everywher
 
 def test_a_release_that_is_bad_for_one_segment_is_taken_back(told: World, receiver: Receiver) -> None:
     world = told
+    receiver.status = 503
     world.begin(segments=EU)
+    world.wait(lambda: "env:TEAM_CHAT did not take the message" in world.problems(), "the status to say so")
+    receiver.status = 200
+    world.wait(lambda: receiver.about("was promoted"), "the message to be tried again")
+    world.wait(lambda: "TEAM_CHAT" not in world.problems(), "the status to be well again")
     world.policy(steps=STEPS, guardrails=[{"metric": "error_rate", "max_ratio": 2.0, "segments": "each"}])
     world.version("2.0.0", env={"FAIL_ABOVE": "1"})
     hot = {"parameters": {"temperature": 5}}

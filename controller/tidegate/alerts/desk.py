@@ -148,6 +148,7 @@ class Desk:
                 return
             topic = self.topics[name] = Topic(Bucket(TOPIC_AT_ONCE, now), since=now)
         key = level.key if level is not None else ""
+        topic.since, topic.told_at = min(topic.since, now), min(topic.told_at, now)  # the clock may have been set back
         if key != topic.seen:
             topic.seen, topic.since = key, now
             topic.changes += 1
@@ -198,6 +199,7 @@ class Desk:
             fresh = [one for one in box.notes if now - one.put < TOO_OLD]
             if len(fresh) != len(box.notes):
                 box.notes, self.changed = fresh, True
+            box.not_before = min(box.not_before, now + TARGET_EVERY)  # the clock may have been set back
             if not box.notes or target in busy or now < box.not_before:
                 continue
             parcels.append(Parcel(target, list(box.notes), box.folded, self._letter(box)))

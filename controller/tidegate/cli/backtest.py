@@ -63,11 +63,13 @@ def backtest(
     from tidegate.cli.figures.target import target
 
     where, more = target(files or [], plot)
+    if where is not None and len(policy) > 1:
+        raise typer.BadParameter("one figure shows one policy", param_hint="FILE")
     record = Log([*log, *more], route)
     answers = []
     for word in policy:
         loaded = _load(word)
-        outcome = replay(record, loaded)
+        outcome = replay(record, loaded, trail=plot)
         seen = sensitivities(outcome.decisive, loaded) if sensitivity else None
         answers.append(Answer(word, loaded, outcome, seen))
     if format is Format.JSON:

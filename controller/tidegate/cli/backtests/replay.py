@@ -14,6 +14,7 @@ from typing import Any, Final
 from tidegate.analysis.batches import Batcher
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
 from tidegate.analysis.model import Result, Verdict
+from tidegate.analysis.opinions import opinion
 from tidegate.cli.backtests.log import Counts, Log, Record, moment
 from tidegate.engine.trail import Trail
 from tidegate.spec.errors import NeedsPerson
@@ -83,13 +84,16 @@ class Outcome:
         return next((trial for trial in self.trials if trial.verdict == "fail"), self.trials[-1])
 
 
-def replay(log: Log, policy: PolicyFields) -> Outcome:
-    """Judge every trial of the log. Raises NeedsPerson when the log cannot be read, or the policy's weights cannot be used."""
+def replay(log: Log, policy: PolicyFields, *, trail: bool = False) -> Outcome:
+    """Judge every trial of the log. `trail`: keep the evidence over time, for a figure; it costs as much as the judging.
+
+    Raises NeedsPerson when the log cannot be read, or the policy's weights cannot be used.
+    """
     counts, border = Counts(), _Border()
     trials = []
     for number, records in groupby(log.records(counts), key=border):
         if number:
-            trials.append(_judged(records, border.traffic, policy))
+            trials.append(_judged(records, border.traffic, policy, trail))
     return Outcome(tuple(trials) or (_nobody(policy),), counts)
 
 
@@ -116,7 +120,7 @@ class _Border:
         return self.number
 
 
-def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields) -> Trial:
+def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields, keep: bool) -> Trial:
     release, began = traffic.release, traffic.began
 
     def arm(record: Mapping[str, Any]) -> bool | None:
@@ -136,13 +140,13 @@ def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields) -
         analysis = begin(policy.guardrails, policy.confidence)
     except ValueError as error:
         raise NeedsPerson(f"the guardrails cannot be weighed: {error}", fix="correct their `weight`") from error
-    disasters = any(guardrail.immediate for guardrail in policy.guardrails)
     trail, at = Trail.of(policy), began
     said = verdict(analysis, at=at)
     for batch in batcher.replay(records):
         analysis, at = absorb(analysis, batch), max(at, batch.end)
-        trail.add(at, analysis.n_b, analysis.n_c, [guard.log_e for guard in analysis.guards])
-        if analysis.failed is not None or disasters:
+        if keep:
+            trail.add(at, analysis.n_b, analysis.n_c, [guard.log_e for guard in analysis.guards])
+        if analysis.failed is not None or _disaster(analysis):
             said = verdict(analysis, at=at)
             if said.result is Result.FAIL:
                 break
@@ -154,9 +158,16 @@ def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields) -
     )
 
 
+def _disaster(analysis: Analysis) -> bool:
+    """Whether an `immediate` guardrail fails by now: asked of those alone, since a whole verdict costs more than its batch."""
+    settings, nothing = analysis.settings, ((), ())
+    immediate = (guard for guard in analysis.guards if guard.guardrail.immediate)
+    return any(opinion(guard, settings, 0.0, nothing, {}, None).result is Result.FAIL for guard in immediate)
+
+
 def _nobody(policy: PolicyFields) -> Trial:
     """No evidence is not good evidence."""
-    empty = _judged(iter(()), Traffic(), policy)
+    empty = _judged(iter(()), Traffic(), policy, False)
     return replace(empty, said=replace(empty.said, sentence="no line of this log has the role candidate", culprit=None))
 
 

@@ -58,7 +58,9 @@ class Sensitivity:
 
 
 def sensitivities(trial: Trial, policy: PolicyFields) -> tuple[Sensitivity, ...]:
-    """For each guardrail that is a test, in the policy's order."""
+    """For each guardrail that is a test, in the policy's order; none where the log has no candidate."""
+    if not trial.traffic.candidate:
+        return ()
     traffic, spread = trial.traffic, _spread(trial)
     pace = traffic.candidate / max(traffic.seconds, 1e-9)
     share = min(traffic.share, NEVER_ALONE)
@@ -72,14 +74,12 @@ def sensitivities(trial: Trial, policy: PolicyFields) -> tuple[Sensitivity, ...]
         rows = []
         for times in effects(rail):
             value = times * (baseline if rail.relative else rail.limit)
-            needed = (
-                samples_needed(rail, baseline, value / baseline, alpha, share, spread=spread) if share > 0 else None
-            )
+            needed = samples_needed(rail, baseline, value / baseline, alpha, share, spread=spread)
             lasts = needed / pace if whole and needed is not None and pace > 0 else None
             here = needed is not None and needed <= traffic.candidate if whole else None
             rows.append(Found(times, value, needed, lasts, here))
         seen = [(share, float(traffic.candidate))]
-        smallest = detectable(rail, baseline, alpha, seen, spread=spread) if share > 0 and whole else None
+        smallest = detectable(rail, baseline, alpha, seen, spread=spread) if whole else None
         table.append(Sensitivity(rail, baseline, known <= 0, smallest, tuple(rows)))
     return tuple(table)
 

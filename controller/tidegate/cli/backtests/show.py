@@ -93,7 +93,7 @@ def as_text(answer: Answer) -> RenderableType:
     parts: list[RenderableType] = [head, Text(f"  {_sentence(trial)}\n"), _guardrails(answer)]
     others = [one for one in answer.outcome.trials if one is not trial]
     parts += [Text(f"also in this log: {one.verdict} for {one.release}: {_sentence(one)}") for one in others]
-    if answer.sensitivity is not None:
+    if answer.sensitivity:
         parts += _sensitivity(answer)
     return Group(*parts, *(Text(line, style="dim") for line in _notes(answer)))
 

@@ -108,9 +108,10 @@ def _evidence(axes: Axes, story: Story, theme: Theme) -> None:
         f"1/alpha = {10**story.threshold:,.0f}: rolled back", (0, story.threshold), xycoords=("axes fraction", "data"),
         xytext=(6, 4), textcoords="offset points", ha="left", va="bottom", fontsize=9, color=theme.bad,
     )  # fmt: skip
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, fontsize=9, frameon=False)
-    for text in legend.get_texts():
-        text.set_color(theme.text)
+    if story.names:
+        legend = axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, fontsize=9, frameon=False)
+        for text in legend.get_texts():
+            text.set_color(theme.text)
 
 
 def _traffic(axes: Axes, story: Story, theme: Theme) -> None:

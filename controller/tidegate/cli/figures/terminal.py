@@ -14,7 +14,8 @@ from tidegate.cli.figures.story import LN10, Story
 from tidegate.spec.units import format_duration
 
 COLOURS: Final = ("bright_blue", "cyan", "yellow", "magenta", "green", "bright_white")
-WORST, BEST = "bold red", "green"
+VERDICTS: Final = {"fail": "bold red", "rolled_back": "bold red", "pass": "green", "promoted": "green"}
+MOST_MARKS: Final = 12
 LABELS: Final = 9
 HEIGHT: Final = 12
 LOWEST: Final = -2.0
@@ -42,10 +43,12 @@ def terminal(story: Story, width: int) -> RenderableType:
         needed = f"E {_power(last / LN10)} of {story.trail.lines[index].threshold:,.0f} needed alone"
         rows.append(Text.assemble("  ", ("●", COLOURS[index % len(COLOURS)]), f" {name}  ", (needed, "dim")))
     rows += [
-        Text(f"  {format_duration(round(mark.at - story.began)):>8}  {mark.label}", style="dim") for mark in story.marks
+        Text(f"  {format_duration(round(mark.at - story.began)):>8}  {mark.label}", style="dim")
+        for mark in story.marks[:MOST_MARKS]
     ]
-    colour = WORST if story.verdict in ("fail", "rolled_back") else BEST
-    rows.append(Text.assemble((f"  {story.verdict}", colour), f": {story.sentence}"))
+    if len(story.marks) > MOST_MARKS:
+        rows.append(Text(f"  and {len(story.marks) - MOST_MARKS} more", style="dim"))
+    rows.append(Text.assemble((f"  {story.verdict}", VERDICTS.get(story.verdict, "yellow")), f": {story.sentence}"))
     return Group(*rows)
 
 
