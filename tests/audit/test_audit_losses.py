@@ -89,6 +89,15 @@ def test_answers_without_a_line_are_counted_once_the_gateway_is_quiet(watched: W
     assert watched.step() == [loss]
 
 
+def test_a_line_that_cannot_be_read_is_told_once_and_not_as_unwritten_too(watched: Watched) -> None:
+    watched.step()
+    watched.step()
+    watched.around.answer(5, written=4)
+    watched.around.cursor = Cursor(malformed=1)
+    watched.step()
+    assert [one["kind"] for one in watched.step()] == ["malformed"]
+
+
 def test_lines_that_come_late_are_no_loss(watched: Watched) -> None:
     watched.step()
     watched.step()

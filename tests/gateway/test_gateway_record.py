@@ -19,7 +19,7 @@ from support.backends import Load
 from support.engine import eventually
 from support.gateways import World, arm, split
 from tidegate.gateway.model import Route
-from tidegate.gateway.record import FIELDS, Cursor, RecordReader
+from tidegate.gateway.record import FIELDS, Cursor, RecordReader, grown
 from tidegate.gateway.supervisor import Gateway
 
 
@@ -106,6 +106,40 @@ def test_a_client_that_leaves_is_recorded_with_its_arm(world: World, gateway: Ga
         eventually(lambda: gateway.active()["v1"] == 1)
     found = world.lines(1)[0]
     assert (found["release"], found["status"], found["flags"]) == ("v1", 0, "DC")
+
+
+def test_envoy_counts_one_ended_request_for_each_line_whatever_became_of_it(world: World, gateway: Gateway) -> None:
+    world.settle(gateway, split(0))
+    began = gateway.ended()
+    world.ask("/digits/")
+    world.ask("/nowhere")
+    with socket.create_connection(("127.0.0.1", world.port), timeout=5) as client:
+        client.sendall(b"NO HTTP\r\n\r\n")
+        client.recv(1000)
+    world.backend("v1").delay = 0.3
+    with socket.create_connection(("127.0.0.1", world.port)) as client:
+        client.sendall(b"GET /digits/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        eventually(lambda: gateway.active()["v1"] == 1)
+        assert gateway.ended().requests - began.requests == 3, "the one under way owes no line yet"
+    assert len(world.lines(4)) == 4
+    ended = gateway.ended()
+    assert (ended.pid, ended.epoch, ended.requests - began.requests) == (began.pid, 0, 4)
+    assert not gateway.told_to_end(ended.pid)
+    gateway.stop(grace=1.0)
+    assert gateway.told_to_end(ended.pid)
+
+
+def test_a_file_is_closed_when_it_is_large_or_old_or_of_another_day(tmp_path: Path) -> None:
+    path, began = tmp_path / "record.jsonl", datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert not grown(path, 10, 60.0, began)
+    path.write_bytes(b"")
+    assert not grown(path, 10, 60.0, began + 1e6), "one without a line stays"
+    path.write_bytes(line(1))
+    assert [grown(path, 1000, 60.0, began + later) for later in (1, 60, 62)] == [False, False, True]
+    assert grown(path, 10, 60.0, began + 1)
+    assert [grown(path, 1000, 1e9, began + later) for later in (86399, 86401)] == [False, True]
+    path.write_bytes(b"rubbish\n")
+    assert not grown(path, 1000, 60.0, began + 1e6)
 
 
 def test_rotation_loses_and_doubles_no_line(world: World, gateway: Gateway) -> None:

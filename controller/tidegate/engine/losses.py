@@ -89,7 +89,7 @@ class Losses:
         self._rate = (ended.requests - last[1].requests) / (at - last[0])
         if ended.requests != last[1].requests or not caught_up:
             return
-        owed = ended.requests - self._evidence.lines
+        owed = ended.requests - self._evidence.lines - self._evidence.cursor.malformed
         if self._owed is not None and owed > self._owed:
             number = owed - self._owed
             self._lost(
