@@ -120,7 +120,8 @@ class Guard:
             lift=lift,
             tally=self.tally.absorb(shown, invalid),
             rows=rows,
-            dry=0 if shown[0] + invalid else self.dry + has_traffic,
+            # A source that is asked says itself when it has nothing, however seldom it is asked.
+            dry=0 if shown[0] + invalid or self.guardrail.polled else self.dry + has_traffic,
             excluded=self.excluded or (lift is not None and lift.log_e >= promote_at),
             alone=look.alone if has_traffic else self.alone,
             effect=self.effect.absorb(self.metric, look.batch, phi),

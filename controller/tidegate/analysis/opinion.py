@@ -12,10 +12,11 @@ from tidegate.analysis import joint, words
 from tidegate.analysis.effects import Figures, latencies
 from tidegate.analysis.guards import LEAST, Guard
 from tidegate.analysis.latency import quantile
+from tidegate.analysis.means import MeanAbsolute, MeanRelative
 from tidegate.analysis.metrics import Kind
 from tidegate.analysis.model import Judgement, Result
 from tidegate.analysis.rates import RateAbsolute, RateRelative, widest
-from tidegate.analysis.samples import bernoulli_kl, decisions, rates_information
+from tidegate.analysis.samples import bernoulli_kl, decisions, nats_needed, rates_information
 from tidegate.spec.policy import Guardrail
 
 Cells = tuple[int, ...]
@@ -75,7 +76,7 @@ def judgement(
         seen += f" against {words.value(metric, baseline)}"
     elif rail.relative:
         seen += f" against the record of {words.value(metric, baseline)}"
-    seen += f"{lately or ','} {words.requests(count)}"
+    seen += f"{lately or ','} {words.requests(count, rail)}"
     if guard.tally.invalid:
         seen += f" and {guard.tally.invalid:,} invalid outputs"
     bound = words.limit(rail, metric)
@@ -164,7 +165,7 @@ def disaster(guard: Guard, settings: Settings) -> Judgement:
         bound = f"{words.percent(metric.share)} {beyond}"
     else:
         shown = [words.value(metric, v) for v in (observed, baseline)]
-    seen = f"{words.name(metric)} {shown[0]} in the last {words.requests(int(n_c))}"
+    seen = f"{words.name(metric)} {shown[0]} in the last {words.requests(int(n_c), guard.guardrail)}"
     ours, theirs = guard.fall.broken(newest) if guard.fall is not None else (False, None)
     if guard.why_not is not None:
         result, text = Result.NO_DATA, f"{rail.metric} cannot be judged: {guard.why_not}"
@@ -194,7 +195,7 @@ def _both(guard: Guard, bound: str) -> str:
         (words.percent(x / n) if unit else words.value(metric, metric.shown(x / n))) + unit if n else "nothing"
         for n, x in ((n_c, x_c), (n_b, x_b))
     )
-    text = f"{words.name(metric)} {ours} in the last {words.requests(int(n_c))}, stable's {theirs}"
+    text = f"{words.name(metric)} {ours} in the last {words.requests(int(n_c), guard.guardrail)}, stable's {theirs}"
     return f"{text}; over the limit {bound} while the arms do not differ, so nothing moves"
 
 
@@ -223,7 +224,8 @@ def _sudden(guard: Guard) -> tuple[float, float | None, int] | None:
 
 
 def _dead(guard: Guard) -> str:
-    source = guard.guardrail.source if isinstance(guard.guardrail.source, str) else "its source"
+    declared = guard.guardrail.source
+    source = declared if isinstance(declared, str) else declared.kind
     if guard.dry and (guard.tally.n_c or guard.tally.invalid):
         return f"no more data from {source}"
     return f"no data from {source} yet"
@@ -246,11 +248,36 @@ def _needed(guard: Guard, settings: Settings) -> int | None:
             p_c = (lift.together.k + 0.5) / (lift.together.n + 1)
             goal, log_e = settings.promote_alpha, lift.log_e
             information = bernoulli_kl(p_c, lift.together.q) if lift.side * (p_c - lift.together.q) > 0 else 0.0
-    whole = decisions(information, goal)
+    elif isinstance(fall, MeanRelative | MeanAbsolute):
+        information = _of_means(guard, fall)
+        if not information and isinstance(lift, MeanRelative | MeanAbsolute):
+            goal, log_e, information = settings.promote_alpha, lift.log_e, _of_means(guard, lift)
+    return still_needed(information, goal, log_e)
+
+
+def still_needed(information: float, alpha: float, log_e: float) -> int | None:
+    """About how many more candidate requests with so many nats each bring log E from where it is to a decision."""
+    whole = decisions(information, alpha)
     if whole is None:
         return None
-    done = min(max(log_e, 0.0) / (math.log(1 / goal) + 2), 1.0)
+    done = min(max(log_e, 0.0) / nats_needed(alpha), 1.0)
     return max(1, math.ceil(whole * (1 - done)))
+
+
+def _of_means(guard: Guard, test: MeanRelative | MeanAbsolute) -> float:
+    """Information per candidate score that the means and spreads seen give this test; 0 when they point the other way."""
+    relative = isinstance(test, MeanRelative)
+    claim = (test.concurrent if isinstance(test, MeanRelative) else test.together).claim
+    scores, seen = guard.effect.mean, guard.effect.gap if relative else guard.effect.mean
+    if not seen.n or not scores.n:
+        return 0.0
+    mean = scores.total / scores.n
+    stable = mean - (2 * seen.total / seen.n - 1) if relative else 0.0
+    value = claim.slope * stable + claim.offset + claim.sign * mean
+    if value <= 0:
+        return 0.0
+    spread = seen.v / seen.n * (4 if relative else 1)
+    return value**2 / (2 * (spread + value**2)) * seen.n / scores.n
 
 
 def _between(test: RateRelative) -> float:

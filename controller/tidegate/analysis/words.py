@@ -9,6 +9,7 @@ import math
 
 from tidegate.analysis.metrics import Kind, Metric
 from tidegate.spec.policy import Guardrail
+from tidegate.spec.sources import SourceSpec
 
 
 def name(metric: Metric) -> str:
@@ -62,6 +63,9 @@ def odds(log_e: float) -> str:
     return f"odds of this by chance below 1 in {10 ** max(digits, 0):,}"
 
 
-def requests(count: int) -> str:
-    """`1 candidate request`, `412 candidate requests`."""
-    return f"{count:,} candidate request{'' if count == 1 else 's'}"
+def requests(count: int, guardrail: Guardrail | None = None) -> str:
+    """`1 candidate request`, `412 candidate requests`; of what a source was asked for, `46 candidate values` or `counts`."""
+    thing = "request"
+    if guardrail is not None and isinstance(guardrail.source, SourceSpec):
+        thing = "count" if guardrail.source.asked.counts else "value"
+    return f"{count:,} candidate {thing}{'' if count == 1 else 's'}"
