@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tidegate.engine.catalog import Entry
 from tidegate.engine.table import Tables, body_of, build_route, upstream_name
-from tidegate.gateway.model import Table
+from tidegate.gateway.model import Arm, Table
 from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
@@ -83,6 +84,55 @@ def test_a_route_has_an_arm_a_release_with_its_own_parameters_and_weights() -> N
         {"parameters": {"temperature": 0.9}},
     ]
     assert stable.upstream == candidate.upstream, "a config alone needs no server of its own"
+
+
+def whole(**more: Any) -> InferenceConfig:
+    """A config that says everything."""
+    fields = {
+        "api": "tidegate/v1",
+        "kind": "InferenceConfig",
+        "model": "digits",
+        "name": "default",
+        "parameters": {"temperature": 0.2},
+        "system_prompt": "Be brief.",
+        "few_shot": [{"user": "1+1?", "assistant": "2"}, {"role": "tool", "content": "x"}],
+        "tools": [{"type": "function"}],
+        "response_format": {"type": "json_object"},
+        "client_override": "reject",
+    }
+    return InferenceConfig.model_validate(fields | more)
+
+
+def only_arm(protocol: str) -> Arm:
+    """The arm of a release with that config."""
+    declared = model(protocol=protocol)
+    split = Traffic((TrafficArm(ONE, "stable", WHOLE),))
+    return build_route("digits", split, declared, lambda one: Entry(declared, entry(one).version, whole())).arms[0]
+
+
+def test_a_prompt_examples_tools_and_the_answer_s_shape_are_the_release_s_where_the_protocol_knows_them() -> None:
+    chat, tensors = only_arm("openai"), only_arm("open-inference")
+    assert chat.override == tensors.override == "reject"
+    assert chat.prompt == "Be brief."
+    assert [message["role"] for message in chat.examples] == ["user", "assistant", "tool"]
+    shape = {"tools": [{"type": "function"}], "response_format": {"type": "json_object"}}
+    assert chat.body == {"temperature": 0.2, **shape}
+    assert (tensors.prompt, tensors.examples, tensors.body) == (None, (), {"parameters": {"temperature": 0.2}})
+
+
+def test_the_candidate_is_the_shadow_while_requests_are_copied() -> None:
+    arms = (TrafficArm(ONE, "stable", WHOLE), TrafficArm(TWO, "candidate", 0, {"eu": 0}))
+    route = build_route("digits", Traffic(arms, True, 100_000), model(), entry)
+    assert route.shadow is not None
+    assert (route.shadow.role, route.shadow.release, route.shadow.weight) == ("shadow", TWO.id, 100_000)
+    assert [arm.role for arm in route.arms] == ["stable", "candidate"]
+    assert build_route("digits", Traffic(arms, True), model(), entry).shadow is None
+
+
+@pytest.mark.parametrize("example", [{"content": "hi"}, {"user": "hi"}, {"user": "a", "assistant": "b", "more": "c"}])
+def test_an_example_that_is_no_message_is_refused(example: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="an example is a message"):
+        whole(few_shot=[example])
 
 
 def test_the_table_has_an_upstream_a_workload_and_does_not_depend_on_order() -> None:

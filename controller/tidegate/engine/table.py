@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.engine.catalog import Entry
 from tidegate.gateway.model import Arm, Route, Table, Upstream
-from tidegate.rollout.traffic import Traffic
+from tidegate.rollout.traffic import Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
 from tidegate.spec.release import Release, split_route
@@ -26,29 +26,40 @@ def upstream_name(workload: str) -> str:
 
 
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
-    """What is merged into each JSON request body: OIP takes parameters in `parameters`, OpenAI at the top level."""
-    if config is None or not config.parameters or protocol == "http":
+    """What is merged into each JSON request body: OIP takes parameters in `parameters`, OpenAI at the top level.
+
+    For OpenAI also the tools and the shape of the answer; prompt and examples are no members of their own.
+    """
+    if config is None or protocol == "http":
         return None
-    return {"parameters": dict(config.parameters)} if protocol == "open-inference" else dict(config.parameters)
+    if protocol == "open-inference":
+        return {"parameters": dict(config.parameters)} if config.parameters else None
+    more = {"tools": list(config.tools) or None, "response_format": config.response_format}
+    return {**config.parameters, **{name: value for name, value in more.items() if value is not None}} or None
+
+
+def _arm(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
+    found = Arm(
+        release=arm.release.id,
+        role=arm.role,
+        version=arm.release.version,
+        config=arm.release.config or "",
+        commit=arm.release.commit,
+        upstream=upstream_name(arm.release.workload),
+        weight=arm.weight,
+        segment_weights=dict(arm.segments),
+        body=body_of(protocol, config),
+    )
+    if config is None:
+        return found
+    found = replace(found, override=config.client_override)
+    return replace(found, prompt=config.system_prompt, examples=config.examples) if protocol == "openai" else found
 
 
 def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry]) -> Route:
     """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration, and may raise."""
     model_name, feature = split_route(name)
-    arms = [
-        Arm(
-            release=arm.release.id,
-            role=arm.role,
-            version=arm.release.version,
-            config=arm.release.config or "",
-            commit=arm.release.commit,
-            upstream=upstream_name(arm.release.workload),
-            weight=arm.weight,
-            segment_weights=dict(arm.segments),
-            body=body_of(model.protocol, entry(arm.release).config),
-        )
-        for arm in split.arms
-    ]
+    arms = [_arm(arm, model.protocol, entry(arm.release).config) for arm in split.arms]
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,

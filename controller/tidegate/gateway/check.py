@@ -61,6 +61,6 @@ def _route(route: Route) -> Iterable[str]:
         yield f"the share of {route.name} that is mirrored is not between 0 and {WHOLE}"
     for arm in (*route.arms, *filter(None, [route.shadow])):
         try:
-            json.dumps(arm.body, ensure_ascii=False, allow_nan=False).encode()
+            json.dumps([arm.body, arm.prompt, arm.examples], ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
             yield f"the parameters of {route.name} are no JSON: {error}"

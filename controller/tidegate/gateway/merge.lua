@@ -1,5 +1,7 @@
--- Merges a release's inference parameters into a JSON request body: the release's values win, objects merge member by member,
--- lists and plain values are replaced. Works on the text, so numbers keep every digit and the rest of the body every byte.
+-- Puts a release's inference config into a JSON request body: parameters are merged (objects member by member, lists and plain
+-- values whole), the prompt and the examples go before the caller's messages. What happens where the caller sends the same field
+-- is the config's `override`: `clamp`, the release's value stands; `allow`, the caller's; `reject`, the request is refused.
+-- Works on the text, so numbers keep every digit and the rest of the body every byte.
 -- Neighbours: render.py gives each arm its parameters as filter context; bootstrap.py loads this file.
 
 local SIMPLE = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
@@ -83,21 +85,57 @@ local function members(s, i)
   end
 end
 
--- The text of the object `theirs` with the members of `ours` over it.
-local function merge(theirs, ours)
+-- The elements of the list that begins at i, as raw texts; or nil.
+local function elements(s, i)
+  if string.byte(s, i) ~= 91 then return nil end
+  local list = {}
+  i = skip(s, i + 1)
+  if string.byte(s, i) == 93 then return list end
+  while true do
+    local stop = after_value(s, i)
+    if not stop then return nil end
+    list[#list + 1] = string.sub(s, i, stop - 1)
+    i = skip(s, stop)
+    local c = string.byte(s, i)
+    if c == 93 then return list end
+    if c ~= 44 then return nil end
+    i = skip(s, i + 1)
+  end
+end
+
+-- Engines call the same thing by one name or the other: a body must not have both.
+local OTHER_NAME = { max_tokens = "max_completion_tokens", max_completion_tokens = "max_tokens" }
+
+-- The text of the object `theirs` with the members of `ours` in it; or nil and the field that may not be sent.
+local function merge(theirs, ours, override, path)
   local mine = {}
   for _, member in ipairs(ours) do mine[member[1]] = member end
   local out, done = {}, {}
   for _, member in ipairs(theirs) do
     local key, raw, value = member[1], member[2], member[3]
     local winner = mine[key]
-    if not winner then
+    local other = path == "" and not winner and mine[OTHER_NAME[key]]
+    if other and override ~= "clamp" then
+      if override == "reject" then return nil, key end
+      done[other[1]] = true
+      out[#out + 1] = raw .. ":" .. value
+    elseif other then
+      -- left out: the release's own follows under its own name
+    elseif not winner then
       out[#out + 1] = raw .. ":" .. value
     elseif not done[key] then
       done[key] = true
       local text = winner[3]
       local inner = string.byte(text) == 123 and members(value, 1)
-      if inner then text = merge(inner, (members(text, 1))) end
+      if inner then
+        local refused
+        text, refused = merge(inner, (members(text, 1)), override, path .. key .. ".")
+        if not text then return nil, refused end
+      elseif override == "allow" then
+        text = value
+      elseif override == "reject" and text ~= value then
+        return nil, path .. key
+      end
       out[#out + 1] = winner[2] .. ":" .. text
     end
   end
@@ -107,16 +145,64 @@ local function merge(theirs, ours)
   return "{" .. table.concat(out, ",") .. "}"
 end
 
--- `body` with the object `parameters` merged in; nil when the body is no JSON object.
-local function merged(body, parameters)
-  local start = skip(body, 1)
-  local theirs, after = members(body, start)
+-- Whether a message speaks for the application, not for a user or the model; whichever of several roles a server takes.
+local function is_system(message)
+  for _, member in ipairs(members(message, 1) or {}) do
+    local role = member[1] == "role" and name(string.sub(member[3], 2, -2))
+    if role == "system" or role == "developer" then return true end
+  end
+  return false
+end
+
+-- The text of the list of messages with the prompt and the examples before them; or nil and the field that may not be sent.
+local function conversation(raw, prompt, examples, override)
+  local list = elements(raw, 1)
+  if not list then return raw end
+  local out, rest, leading, theirs = {}, {}, true, false
+  for _, message in ipairs(list) do
+    local system = is_system(message)
+    leading = leading and system
+    theirs = theirs or system
+    if system and prompt ~= "" and override ~= "allow" then
+      if override == "reject" then return nil, "messages with the role system" end
+    elseif leading then
+      out[#out + 1] = message
+    else
+      rest[#rest + 1] = message
+    end
+  end
+  if prompt ~= "" and not (theirs and override == "allow") then table.insert(out, 1, prompt) end
+  if examples ~= "" then out[#out + 1] = examples end
+  for _, message in ipairs(rest) do out[#out + 1] = message end
+  return "[" .. table.concat(out, ",") .. "]"
+end
+
+-- `body` with the release's config in it; nil when the body is no JSON object, or nil and the field that may not be sent.
+local function configured(body, config, path)
+  local theirs, after = members(body, skip(body, 1))
   if not theirs or skip(body, after) <= #body then return nil end
-  return merge(theirs, (members(parameters, 1)))
+  local ours = members(config.parameters, 1)
+  if config.instructions ~= "" and string.find(path, "/responses$") then
+    ours[#ours + 1] = { "instructions", '"instructions"', config.instructions }
+  end
+  if config.prompt ~= "" or config.examples ~= "" then
+    for _, member in ipairs(theirs) do
+      if member[1] == "messages" then
+        local text, refused = conversation(member[3], config.prompt, config.examples, config.override)
+        if not text then return nil, refused end
+        member[3] = text
+      end
+    end
+  end
+  return merge(theirs, ours, config.override, "")
 end
 
 function envoy_on_request(handle)
-  local parameters = handle:filterContext():get("parameters")
+  local context = handle:filterContext()
+  local config = {}
+  for _, key in ipairs({ "parameters", "prompt", "examples", "instructions", "override" }) do
+    config[key] = context:get(key) or ""
+  end
   local buffer = handle:body()
   if not buffer or buffer:length() == 0 then return end
   local headers = handle:headers()
@@ -135,7 +221,10 @@ function envoy_on_request(handle)
     tail = string.sub(body, json_size + 1)
     body = string.sub(body, 1, json_size)
   end
-  local text = merged(body, parameters)
+  local text, refused = configured(body, config, (string.gsub(headers:get(":path") or "", "%?.*", "")))
+  if refused then
+    return handle:respond({ [":status"] = "400" }, "this model's release sets " .. refused .. ": send the request without it")
+  end
   if not text then return end
   if json_size then headers:replace("inference-header-content-length", tostring(#text)) end
   buffer:setBytes(text .. tail)  -- Envoy sets Content-Length to match

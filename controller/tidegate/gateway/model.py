@@ -26,7 +26,8 @@ class Arm:
     """One release on one route. `weight` and `segment_weights` in millionths (0 to 1,000,000).
 
     `parameters` are merged into the JSON body (OIP: into `parameters`; OpenAI: into the top level): `body` is that object,
-    ready to merge, or None to leave the body alone.
+    ready to merge, or None to leave the body alone. `prompt` and `examples` (messages) go before the caller's messages, and
+    `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
     """
 
     release: str
@@ -38,6 +39,9 @@ class Arm:
     weight: int
     segment_weights: Mapping[str, int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    prompt: str | None = None
+    examples: tuple[Mapping[str, Any], ...] = ()
+    override: str = "clamp"
 
 
 @dataclass(frozen=True, slots=True)

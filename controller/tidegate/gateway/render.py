@@ -188,15 +188,20 @@ def _nobody(model: str, feature: str | None, sentence: str) -> dict[str, Any]:
 
 
 def merging(arm: Arm) -> dict[str, Any]:
-    """What has a filter merge the arm's parameters into the body, by filter; nothing for an arm without any."""
-    if arm.body is None:
+    """What has a filter put the arm's inference config into the body, by filter; nothing for an arm without any."""
+    if arm.body is None and arm.prompt is None and not arm.examples:
         return {}
-    parameters = json.dumps(arm.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    per_route = {
-        "@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute",
-        "filter_context": {"parameters": parameters},
-    }
+    context = {"parameters": _json(arm.body or {}), "override": arm.override}
+    if arm.prompt is not None:
+        context |= {"prompt": _json({"role": "system", "content": arm.prompt}), "instructions": _json(arm.prompt)}
+    if arm.examples:
+        context["examples"] = ",".join(_json(message) for message in arm.examples)
+    per_route = {"@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute", "filter_context": context}
     return {"envoy.filters.http.lua": per_route}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def record(route: Route | None, segment: str | None, arm: Arm | None) -> str:
