@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from tidegate.alerts.letter import Letter
+from tidegate.analysis.model import Result, Verdict
 from tidegate.engine.alerting import Alerting
 from tidegate.engine.workers import Done, Workers, thread_pools
 from tidegate.journal.journal import Journal
-from tidegate.rollout.state import Candidate, Desired, Hold, Phase, RouteState
+from tidegate.rollout.state import Candidate, Desired, Hold, Phase, RouteState, Watch
 from tidegate.spec.errors import RetryLater
 from tidegate.spec.policy import PolicyFields, Step
 from tidegate.spec.release import Release
@@ -138,6 +139,34 @@ def test_a_hold_is_told_when_it_lasts_and_one_that_a_person_asked_for_is_not(pla
     [letter] = place.arrived(1)
     assert letter.title.endswith("digits 2.0.0 is held")
     assert "tidegate approve digits full" in letter.body
+
+
+def test_a_stable_release_that_cannot_serve_is_told_and_so_is_its_recovery(place: Place) -> None:
+    place.states["digits"] = replace(
+        place.states["digits"], degraded="digits 1.0.0 does not answer: 2.0.0 has its traffic"
+    )
+    place.look()
+    place.look(5.0)
+    [letter] = place.arrived(1)
+    assert letter.title == "[production] digits 1.0.0 is degraded"
+    assert letter.body.startswith("digits 1.0.0 does not answer: 2.0.0 has its traffic; owner vision-platform\n")
+    assert "tidegate logs digits@1.0.0" in letter.body
+    place.states["digits"] = replace(place.states["digits"], degraded=None)
+    place.look()
+    place.look(5.0)
+    assert place.arrived(2)[1].title == "[production] digits 1.0.0 goes on"
+
+
+def test_a_promoted_release_that_breaks_its_limits_with_nothing_to_go_back_to_is_a_breach(place: Place) -> None:
+    said = Verdict(Result.FAIL, f"{SENTENCE}; owner vision-platform", promotable=False)
+    watch = Watch(OLD, "b" * 40, POLICY, 0.0, 9e9, verdict=said, alerted=True)
+    place.states["digits"] = replace(place.states["digits"], watch=watch)
+    place.look()
+    [letter] = place.arrived(1)
+    assert letter.title == "[production] digits 1.0.0 breaks its limits"
+    assert letter.body.startswith(f"after its promotion: {SENTENCE}; owner vision-platform\n")
+    assert letter.body.endswith("Next: tidegate rollback digits takes it back")
+    assert letter.urgency == "failure"
 
 
 def test_a_restart_repeats_nothing_and_loses_nothing(place: Place) -> None:

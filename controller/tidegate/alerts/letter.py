@@ -104,8 +104,8 @@ def advice(kind: Kind, route: str, version: str, hold: str | None = None) -> str
             return f"{back} takes it back"
         case Kind.ROLLED_BACK:
             return (
-                f"nothing at once: traffic has moved, and git is told. tidegate history {route} --plot shows how it came "
-                f"about; tidegate retry {route} asks for it once more"
+                f"nothing at once: traffic has moved, and the revert commit follows ({status} says when it needs a person). "
+                f"tidegate history {route} --plot shows how it came about; tidegate retry {route} asks for it once more"
             )
         case Kind.PROMOTED:
             return f"nothing; {back} goes back to the release before"

@@ -35,6 +35,7 @@ def alerts(
     settings = open_settings(config)
     targets = _targets(settings)
     boxes = _boxes(settings)
+    targets |= {name: ["a policy that the controller followed"] for name in boxes if name not in targets}
     rows = [_row(target, used, boxes.get(target, {})) for target, used in targets.items()]
     if test:
         for row in rows:
