@@ -115,6 +115,12 @@ class Gap:
         """The limit on the scale of [0, 1]."""
         return self._scaled(self.guardrail.limit)
 
+    @property
+    def margin(self) -> float:
+        """The margin on that scale; infinite where there is none."""
+        margin = self.guardrail.margin
+        return math.inf if margin is None else self._scaled(margin)
+
     def absorb(self, look: Look, promote_at: float, delta: float) -> Gap:
         """With one batch more."""
         batch = look.batch
@@ -223,11 +229,10 @@ class Gap:
 
     def _excludes(self, promote_at: float) -> bool:
         """Is a gap of the margin refuted, both ways, between all segments?"""
-        margin = self.guardrail.margin
-        if margin is None or len(self.order) < 2:
+        if self.guardrail.margin is None or len(self.order) < 2:
             return False
         asked = (self._pair(pair).all_ours for pair in permutations(self.order, 2))
-        return all(drift.log_e(self._scaled(margin), -1) >= promote_at for drift in asked)
+        return all(drift.log_e(self.margin, -1) >= promote_at for drift in asked)
 
     def _row(self, candidate: Arm, stable: Arm) -> Row:
         metric = self.metric

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tidegate.analysis import words
-from tidegate.analysis.gap import Gap
+from tidegate.analysis.gap import Drift, Gap
 from tidegate.analysis.guards import LEAST, Guard
 from tidegate.analysis.metrics import Kind
 from tidegate.analysis.model import Judgement, Result
-from tidegate.analysis.opinion import CAP, Cells, Settings, disaster, judgement, threshold
+from tidegate.analysis.opinion import CAP, Cells, Settings, disaster, judgement, still_needed, threshold
 from tidegate.analysis.samples import detectable
 from tidegate.analysis.scopes import name, share
 from tidegate.analysis.within import Within
@@ -108,7 +108,7 @@ def _gap(guard: Gap, settings: Settings, weight: float, failed: float | None) ->
     beside = f", stable's {_size(guard, theirs[0] * width)}" if theirs else ""
     text = f"{words.name(metric)} {_size(guard, gap)} higher in {name(one)} than in {name(other)}{beside}"
     text += f", {words.requests(guard.n_c)}"
-    bound = _size(guard, rail.limit)
+    bound, needed = _size(guard, rail.limit), None
     if failed is not None:
         result, tail = Result.FAIL, f"{words.odds(failed)}; limit {bound} between segments"
     elif guard.both_broken(settings.log_threshold):
@@ -119,14 +119,25 @@ def _gap(guard: Gap, settings: Settings, weight: float, failed: float | None) ->
         enough = rail.margin is None and guard.n_c >= max(LEAST, rail.min_requests)
         result = Result.PASS if enough else Result.COLLECTING
         stands = "over the limit {}, not proven yet" if gap > rail.limit else "within the limit {} so far"
-        tail = f"{stands.format(bound)}, sure to {_size(guard, high - gap)}"
+        needed = _gap_needed(guard, settings, pair.all_ours, gap / width)
+        more = f", about {needed:,} more would decide" if needed is not None else ""
+        tail = f"{stands.format(bound)}, sure to {_size(guard, high - gap)}{more}"
     return Judgement(
         metric=rail.metric, limit=f"{rail.limit_name}: {rail.limit:g}", result=result, observed=gap,
         baseline=theirs[0] * width if theirs else None, requests=guard.n_c + guard.n_b, candidate_requests=guard.n_c,
         e=_capped(guard.log_e), threshold=threshold(settings, weight), excluded=guard.excluded,
-        sentence=f"{text}; {tail}", p=math.exp(-guard.peak), observed_low=low, observed_high=high, effect_kind="value",
-        effect=gap, effect_low=low, effect_high=high, segment=f"{name(one)} against {name(other)}",
+        sentence=f"{text}; {tail}", needed=needed, p=math.exp(-guard.peak), observed_low=low, observed_high=high,
+        effect_kind="value", effect=gap, effect_low=low, effect_high=high, segment=f"{name(one)} against {name(other)}",
     )  # fmt: skip
+
+
+def _gap_needed(guard: Gap, settings: Settings, seen: Drift, gap: float) -> int | None:
+    """About how many more candidate requests would decide at the present gap, towards going back or promotion."""
+    excess, alpha, log_e = gap - guard.limit, settings.alpha, guard.log_e
+    if excess <= 0 and guard.guardrail.margin is not None:
+        excess, alpha = guard.margin - gap, settings.promote_alpha
+        log_e = seen.log_e(guard.margin, -1)
+    return still_needed(max(excess, 0.0) ** 2 / 2 * seen.v / max(guard.n_c, 1), alpha, log_e)
 
 
 def _size(guard: Gap, number: float) -> str:

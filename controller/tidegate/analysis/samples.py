@@ -5,6 +5,13 @@ Neighbours: opinion.py (the effect seen), the plan (effects worth knowing about 
 
 from __future__ import annotations
 
-from tidegate.spec.samples import bernoulli_kl, decisions, detectable, rates_information, samples_needed
+from tidegate.spec.samples import (
+    bernoulli_kl,
+    decisions,
+    detectable,
+    nats_needed,
+    rates_information,
+    samples_needed,
+)
 
-__all__ = ["bernoulli_kl", "decisions", "detectable", "rates_information", "samples_needed"]
+__all__ = ["bernoulli_kl", "decisions", "detectable", "nats_needed", "rates_information", "samples_needed"]
