@@ -66,7 +66,6 @@ def audit(
     from tidegate.audit.archive import Archive
     from tidegate.audit.question import Questions, Wanted
     from tidegate.audit.times import moment
-    from tidegate.engine.archiving import FOLDER
     from tidegate.engine.settings import open_settings
     from tidegate.gateway.files import Folder
 
@@ -87,7 +86,7 @@ def audit(
         wanted.sql()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    questions = Questions(Archive(settings.state / FOLDER), Folder(settings.state / "gateway").record)
+    questions = Questions(Archive(settings.archive), Folder(settings.state / "gateway").record)
     if what == "export":
         _export(questions, wanted, output, format)
     elif what is not None:
@@ -102,7 +101,6 @@ def _one(settings: Settings, questions: Questions, request_id: str, shown: Forma
     import tempfile
 
     from tidegate.cli.answers import answer_text, missing_text
-    from tidegate.engine.lineage import Lineage, reading_mirror, unknown
 
     try:
         found = questions.by_id(request_id)
@@ -118,6 +116,8 @@ def _one(settings: Settings, questions: Questions, request_id: str, shown: Forma
         else:
             typer.echo(missing_text(request_id, kept, losses), err=True)
         raise typer.Exit(1)
+    from tidegate.engine.lineage import Lineage, reading_mirror, unknown
+
     answers: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tidegate-audit-") as folder:
         lineage = None
@@ -178,13 +178,13 @@ def _verify(settings: Settings, lines: bool, offline: bool, shown: Format) -> No
     from tidegate.audit.archive import Archive
     from tidegate.audit.verify import verify
     from tidegate.cli.answers import report_text
-    from tidegate.engine.archiving import ANCHOR, FOLDER
+    from tidegate.engine.archiving import ANCHOR
     from tidegate.gitrepo.anchors import Anchor, anchors_at
 
     told = cursor_of(settings, ANCHOR)
     anchors = None if offline else anchors_at(settings.repository)
     report = verify(
-        Archive(settings.state / FOLDER),
+        Archive(settings.archive),
         anchors,
         settings.controller.environment,
         Anchor(**told) if told else None,

@@ -76,7 +76,6 @@ def _journal(settings: Settings) -> Iterator[Journal | None]:
 def _plan(settings: Settings, runtime: Runtime, held: Journal | None, folder: Path) -> Plan:
     from tidegate.artifacts.store import Store
     from tidegate.audit.archive import Archive
-    from tidegate.engine.archiving import FOLDER
     from tidegate.engine.catalog import Catalog
     from tidegate.engine.cleaning import cleaning
     from tidegate.engine.lineage import reading_mirror
@@ -98,7 +97,7 @@ def _plan(settings: Settings, runtime: Runtime, held: Journal | None, folder: Pa
         Catalog(mirror.blob),
         Store(settings.cache, declared.artifacts.stores, settings.root),
         runtime,
-        Archive(settings.state / FOLDER),
+        Archive(settings.archive),
         declared.record,
         time.time(),
         journal=held,

@@ -29,7 +29,6 @@ from tidegate.spec.errors import NeedsPerson, TidegateError
 log = logging.getLogger(__name__)
 
 KEY = ("archive",)
-FOLDER = "archive"
 EVERY = 30.0
 ANCHOR_EVERY = 3600.0
 ANCHOR = "anchor"

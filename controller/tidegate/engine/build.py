@@ -15,7 +15,7 @@ from tidegate.alerts.send import send
 from tidegate.artifacts.store import Store
 from tidegate.audit.archive import Archive
 from tidegate.engine.alerting import Alerting, Post
-from tidegate.engine.archiving import FOLDER, Archiving
+from tidegate.engine.archiving import Archiving
 from tidegate.engine.catalog import Catalog
 from tidegate.engine.desk import Desk
 from tidegate.engine.disagreements import FOLDER as SHADOW
@@ -198,7 +198,7 @@ class Parts:
                 rollouts=declared.rollouts,
                 path=settings.runtime.path,
                 record=declared.record,
-                archive=Archive(settings.state / FOLDER),
+                archive=Archive(settings.archive),
                 shadow=settings.state / SHADOW,
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,

@@ -47,6 +47,11 @@ class Settings:
         return (self.root / named).resolve() if named else self.state / "artifacts"
 
     @property
+    def archive(self) -> Path:
+        """Where closed files of the prediction record are kept."""
+        return self.state / "archive"
+
+    @property
     def runtime(self) -> RuntimeSettings:
         """The runtime's settings, with the folders of `path` absolute."""
         given = self.controller.runtime
