@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ def pictures(folder: Path) -> list[Path]:
     return drawn
 
 
+@cache
 def _story(scene: Scene) -> Story:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "record.jsonl"

@@ -20,6 +20,8 @@ from support.world import environment
 from tidegate.cli.backtests.log import Log
 from tidegate.cli.backtests.replay import Outcome, replay
 from tidegate.cli.backtests.show import Answer, as_json
+from tidegate.cli.backtests.story import story
+from tidegate.cli.figures.drawn import LIGHT, draw
 from tidegate.spec.declared import load_document
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.policy import RolloutPolicy
@@ -302,15 +304,24 @@ def test_what_cannot_be_read_is_named_with_what_to_do(repo: Path, words: tuple[s
     assert done.stdout == ""
 
 
-def test_the_evidence_is_drawn_in_the_terminal_and_to_a_file_that_is_always_the_same(repo: Path) -> None:
+def test_the_evidence_is_drawn_in_the_terminal_or_to_a_file(repo: Path) -> None:
     here = tidegate(repo, "-p", "careful", "-l", "bad.jsonl", "--plot").stdout
     assert "1/alpha ┤" in here
     assert "E = 1 ┤" in here
     assert "● error_rate max_ratio: 1.5" in here
+    done = tidegate(repo, "-p", "careful", "-l", "bad.jsonl", "--plot", "dark.png", "--dark")
+    assert done.returncode == 1
+    assert "drawn to dark.png" in done.stderr
+    assert (repo / "dark.png").read_bytes().startswith(b"\x89PNG")
+    words = ("-p", "careful", "-p", "lenient", "-l", "bad.jsonl", "--plot", "one.svg")
+    assert "one figure shows one policy" in tidegate(repo, *words).stderr
+
+
+def test_the_same_story_is_the_same_picture(tmp_path: Path) -> None:
+    (tmp_path / "record.jsonl").write_text(text(BAD))
     for name in ("one.svg", "two.svg"):
-        assert tidegate(repo, "-p", "careful", "-l", "bad.jsonl", "--plot", name).returncode == 1
-    one, two = ((repo / name).read_bytes() for name in ("one.svg", "two.svg"))
+        found = replay(Log([tmp_path / "record.jsonl"]), policy(), trail=True)
+        draw(story(Answer("careful", policy(), found)), tmp_path / name, LIGHT)
+    one, two = ((tmp_path / name).read_bytes() for name in ("one.svg", "two.svg"))
     assert one == two
     assert b"latency_p95_ms max_ratio: 1.25" in one
-    assert tidegate(repo, "-p", "careful", "-l", "bad.jsonl", "--plot", "dark.png", "--dark").returncode == 1
-    assert (repo / "dark.png").read_bytes().startswith(b"\x89PNG")
