@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -43,6 +44,19 @@ def test_a_breach_is_remembered_with_the_commit_that_asked() -> None:
     digest = next(r.digest for r in drive.seen_releases.values() if r.version == "2.0.0")
     assert (rejection.digest, rejection.touched) == (digest, "commit-2")
     assert rejection.reason == drive.last(EventKind.ROLLED_BACK).reason
+
+
+def test_one_sentence_names_the_owner_for_the_event_git_and_the_journal() -> None:
+    drive = promoted("1.0.0")
+    drive.declare("2.0.0", owners=("vision-platform", "search"))
+    (event,) = drive.serve(10, requests=2000, errors=BAD)
+    assert re.fullmatch(
+        r"error rate 50.* % against 1.* %, 100 candidate requests, odds of this by chance below 1 in [\d,]+; "
+        r"limit [\d.]+x; owner vision-platform, search",
+        event.reason,
+    )
+    (duty,) = drive.state.duties
+    assert drive.state.rejected[-1].reason == duty.reason == event.reason
 
 
 @pytest.mark.parametrize("mode", MODES)
