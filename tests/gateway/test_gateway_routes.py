@@ -196,3 +196,45 @@ def test_http2_is_understood_on_the_same_port(world: World, gateway: Gateway) ->
     with socket.create_connection(("127.0.0.1", world.port), timeout=5) as client:
         client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
         assert client.recv(9)[3] == 4  # its SETTINGS frame
+
+
+def test_a_client_that_knows_one_address_chooses_the_route_by_the_model_in_the_body(
+    world: World, gateway: Gateway
+) -> None:
+    chat = Route("assistant", None, (arm("v1", body={"temperature": 0.2}, prompt="Be brief."),))
+    world.settle(gateway, chat, Route("assistant", "archive", (arm("v2"),)), Route("digits", None, (arm("v3"),)))
+    text = '{"messages":[], "model":"assistant","n":9007199254740993}'
+    answer = world.ask("/v1/chat/completions?x=1", {"content-type": "application/json"}, text)
+    assert (answer.status, answer.release, answer.json["path"]) == (200, "v1", "/v1/chat/completions?x=1")
+    system = '{"role":"system","content":"Be brief."}'
+    expected = f'{{"messages":[{system}],"model":"assistant","n":9007199254740993,"temperature":0.2}}'
+    assert answer.json["body"] == expected
+    assert world.ask("/v1/chat/completions", body='{"model": "assistant/archive"}').release == "v2"
+    assert world.ask("/v1/embeddings", body='{"model": "digits"}').release == "v3"
+    lines = {line["release"]: line for line in world.lines(3)}
+    assert (lines["v2"]["route"], lines["v2"]["feature"]) == ("assistant/archive", "archive")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", '{"model": "other"}'),
+        ("/v1/chat/completions", '{"model": "../digits"}'),
+        ("/v1/chat/completions", '{"model": "digits/x/y"}'),
+        ("/v1/chat/completions", '{"model": 7}'),
+        ("/v1/chat/completions", '{"models": "digits"}'),
+        ("/v1/chat/completions", '{"inner": {"model": "digits"}}'),
+        ("/v1/chat/completions", "no json"),
+        ("/v1/chat/completions", None),
+        ("/v2/models/infer", '{"model": "digits"}'),
+    ],
+)
+def test_a_body_that_names_no_model_served_here_gets_404_without_a_name(
+    world: World, gateway: Gateway, path: str, body: str | None
+) -> None:
+    world.settle(gateway, split(0))
+    answer = world.ask(path, body=body, method="POST")
+    assert (answer.status, answer.json["error"]) == (404, "no model is served at this path")
+    assert "digits" not in json.dumps(answer.json)
+    (line,) = world.lines(1)
+    assert (line["route"], line["status"]) == (None, 404)

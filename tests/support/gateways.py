@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -47,12 +48,25 @@ class Stream:
             except OSError:
                 return  # the test is over
             with connection:
-                connection.recv(65536)
+                _read_request(connection)
                 connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n")
                 for piece in self._pieces:
                     self._go.acquire()
                     connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
                 connection.sendall(b"0\r\n\r\n")
+
+
+def _read_request(connection: socket.socket) -> None:
+    """All of it: a socket that is closed with something unread resets the connection."""
+    seen = b""
+    while not (seen.endswith(b"0\r\n\r\n") if b"chunked" in seen else _whole(seen)):
+        seen += connection.recv(65536)
+
+
+def _whole(seen: bytes) -> bool:
+    head, found, body = seen.partition(b"\r\n\r\n")
+    size = re.search(rb"content-length: (\d+)", head.lower())
+    return bool(found) and len(body) >= int(size[1] if size else 0)
 
 
 @dataclass

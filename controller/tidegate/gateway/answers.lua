@@ -1,5 +1,7 @@
 -- Keeps the beginning of an answer for a comparison, chunk by chunk, so that streams pass as they come.
--- Neighbours: mirror.py puts it into the internal listeners and says how much ANSWER_BYTES is; the access log writes it out.
+-- Neighbours: mirror.py puts it into the internal listeners and has the same ANSWER_BYTES; the access log writes it out.
+
+local ANSWER_BYTES = 32 * 1024
 
 function envoy_on_response(handle)
   local kept, room, size = {}, ANSWER_BYTES, 0

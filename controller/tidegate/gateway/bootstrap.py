@@ -15,7 +15,7 @@ import orjson
 from tidegate.gateway import wire
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
-from tidegate.gateway.render import RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
+from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
@@ -183,6 +183,11 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
         "local_reply_config": own_answers(),
         "http_filters": [
             {
+                "name": BY_MODEL,  # before all others, which go by the route that it finds
+                "disabled": True,
+                "typed_config": lua("json.lua", "by_model.lua"),
+            },
+            {
                 "name": "envoy.filters.http.set_filter_state",
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
@@ -199,10 +204,7 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
             {
                 "name": "envoy.filters.http.lua",
                 "disabled": True,  # only an arm with inference parameters pays for it
-                "typed_config": {
-                    "@type": f"{_FILTERS}.lua.v3.Lua",
-                    "default_source_code": {"inline_string": _script()},
-                },
+                "typed_config": lua("json.lua", "merge.lua"),
             },
             {
                 "name": "envoy.filters.http.router",
@@ -212,8 +214,11 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
     }
 
 
-def _script() -> str:
-    return resources.files("tidegate.gateway").joinpath("merge.lua").read_text(encoding="utf-8")
+def lua(*scripts: str) -> dict[str, Any]:
+    """A filter that runs these files of this room, as one script."""
+    folder = resources.files("tidegate.gateway")
+    source = "\n".join(folder.joinpath(script).read_text(encoding="utf-8") for script in scripts)
+    return {"@type": f"{_FILTERS}.lua.v3.Lua", "default_source_code": {"inline_string": source}}
 
 
 def _release_header() -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from tidegate.gateway.model import Arm, Route, Upstream
 from tidegate.gateway.render import RECORD_STATE, TYPE
 
 ANSWER_BYTES = 32 * 1024
-"""What is kept of an answer's body; a longer one is told by its `size`, and compared with nobody."""
+"""What answers.lua keeps of an answer's body; a longer one is told by its `size`, and compared with nobody."""
 ANSWER = "tidegate.answer"
 _FILTERS = f"{TYPE}.extensions.filters.http"
 
@@ -80,8 +79,12 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
                 "name": "envoy.filters.http.set_filter_state",
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
-            {"name": "tidegate.answer", "typed_config": _lua("answers.lua")},
-            {"name": "envoy.filters.http.lua", "disabled": True, "typed_config": _lua("merge.lua")},
+            {"name": "tidegate.answer", "typed_config": bootstrap.lua("answers.lua")},
+            {
+                "name": "envoy.filters.http.lua",
+                "disabled": True,
+                "typed_config": bootstrap.lua("json.lua", "merge.lua"),
+            },
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
@@ -93,14 +96,6 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
         "name": name,
         "internal_listener": {},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
-
-
-def _lua(script: str) -> dict[str, Any]:
-    source = resources.files("tidegate.gateway").joinpath(script).read_text(encoding="utf-8")
-    return {
-        "@type": f"{_FILTERS}.lua.v3.Lua",
-        "default_source_code": {"inline_string": source.replace("ANSWER_BYTES", str(ANSWER_BYTES))},
     }
 
 

@@ -24,6 +24,7 @@ TYPE = "type.googleapis.com/envoy"
 ROUTES = "tidegate"
 FEATURE_HEADER = "x-tidegate-feature"
 RELEASE_STATE = "tidegate.release"
+BY_MODEL = "tidegate.by_model"
 RECORD_STATE = "tidegate.record"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request body that the gateway holds in memory to merge parameters into; a larger one is answered with 413."""
@@ -196,8 +197,11 @@ def merging(arm: Arm) -> dict[str, Any]:
         context |= {"prompt": _json({"role": "system", "content": arm.prompt}), "instructions": _json(arm.prompt)}
     if arm.examples:
         context["examples"] = ",".join(_json(message) for message in arm.examples)
-    per_route = {"@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute", "filter_context": context}
-    return {"envoy.filters.http.lua": per_route}
+    return {"envoy.filters.http.lua": _lua(context)}
+
+
+def _lua(context: Mapping[str, str]) -> dict[str, Any]:
+    return {"@type": f"{TYPE}.extensions.filters.http.lua.v3.LuaPerRoute", "filter_context": context}
 
 
 def _json(value: Any) -> str:
@@ -264,6 +268,9 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "name": "unknown",
         "match": {"prefix": "/"},
     } | _answer(404, sentence, record(None, None, None))
+    # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
+    for name in (BY_MODEL, "envoy.filters.http.lua"):
+        unknown["typed_per_filter_config"][name] = _lua({})
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
         path = {"@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}
