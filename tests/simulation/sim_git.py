@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,18 @@ class Store:
                 seen.add(name)
                 yield self.commits[name]
                 line += self.commits[name].parents
+
+    def in_order(self, start: str) -> Iterator[Commit]:
+        """A commit and all before it, each before its parents."""
+        children = Counter(parent for one in self.ancestry(start) for parent in one.parents)
+        line = [start]
+        while line:
+            one = self.commits[line.pop()]
+            yield one
+            for parent in reversed(one.parents):
+                children[parent] -= 1
+                if not children[parent]:
+                    line.append(parent)
 
     def is_ancestor(self, before: str, after: str) -> bool:
         return any(one.id == before for one in self.ancestry(after))
@@ -217,6 +230,8 @@ class MemoryGit(Git):
         return out.encode()
 
     def _do_rev_list(self, words: list[str], stdin: object, env: object) -> Answer | bytes:
+        if words[:2] == ["--topo-order", "--parents"]:
+            return "".join(f"{' '.join((one.id, *one.parents))}\n" for one in self.store.in_order(words[2])).encode()
         if words[0] == "-1":
             start, paths = words[1], words[words.index("--") + 1 :]
             if self._resolve(start) is None:
@@ -246,12 +261,19 @@ class MemoryGit(Git):
         if "--raw" in words:
             return self._raw(*(self._files(name) or {} for name in words[-2:]))
         assert "--stdin" in words
+        if "--always" in words:
+            pairs = [line.split() for line in (stdin or b"").decode().splitlines()]
+            return "".join(f"{one}\0{''.join(self._names(one, *parent))}" for one, *parent in pairs).encode()
         paths: set[str] = set()
         for name in (stdin or b"").decode().split():
             one = self.store.commits[name]
             for parent in [self.store.commits[p].files for p in one.parents] or [{}]:
                 paths |= {p for p in one.files.keys() | parent.keys() if one.files.get(p) != parent.get(p)}
         return "".join(f"{path}\0" for path in sorted(paths)).encode()
+
+    def _names(self, commit: str, parent: str | None = None) -> list[str]:
+        after, before = self._files(commit) or {}, (self._files(parent) or {}) if parent is not None else {}
+        return [f"{p}\0" for p in sorted(after.keys() | before.keys()) if after.get(p) != before.get(p)]
 
     def _raw(self, before: Files, after: Files) -> bytes:
         out = ""

@@ -30,7 +30,7 @@ STALE = 6.0
 """How old the controller's knowledge of a server may be: a look each second, three probes, a pass."""
 DRAIN = 1.5
 """Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
-AUDITED = 1
+AUDITED = 5
 """After every so many passes what is remembered is reckoned anew."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
 ACTS = frozenset({"gateway.weights", "gateway.apply", "runtime.start", "runtime.stop", "git.push"})

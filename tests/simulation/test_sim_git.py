@@ -11,6 +11,7 @@ from sim_git import BRANCH, Host, MemoryGit, Store
 from tidegate.gitrepo import tree
 from tidegate.gitrepo.git import Git
 from tidegate.gitrepo.remote import Remote, Update
+from tidegate.gitrepo.walk import walk
 from tidegate.spec.controller import Author
 
 AUTHOR = Author(name="Team A", email="team-a@example.com")
@@ -107,6 +108,18 @@ def test_history_gives_the_same(twins: Twins) -> None:
                     (tree.is_ancestor(git, old, new), changed, twins.name_of(found, which), differ, contents)
                 )
             assert answers[0] == answers[1], (before, after)
+
+
+def test_a_walk_through_all_of_it_gives_the_same(twins: Twins) -> None:
+    walks = []
+    for git, which in ((twins.real, 0), (twins.memory, 1)):
+        past = walk(git, twins.names["last"][which])
+        by_name = {twins.name_of(one, which): one for one in past.parents}
+        parents = {
+            name: [twins.name_of(parent, which) for parent in past.parents[one]] for name, one in by_name.items()
+        }
+        walks.append((parents, {name: past.changed(one) for name, one in by_name.items()}))
+    assert walks[0] == walks[1]
 
 
 def test_pushing_gives_the_same(twins: Twins) -> None:
