@@ -119,6 +119,7 @@ class People:
 
     def __init__(self, store: Store, now: Callable[[], float], models: tuple[str, ...]) -> None:
         self._store = store
+        self.forgotten: set[str] = set()
         self._now = now
         self._said = 0
         self.models = models
@@ -288,12 +289,14 @@ class People:
 
     def force_push(self, back: int) -> None:
         """The branch goes back some commits, and history forgets them."""
-        head = self.head
+        head = before = self.head
         for _ in range(back):
             if head is not None and head.parents:
                 head = self._store.commits[head.parents[0]]
-        if head is not None:
+        if head is not None and before is not None:
             self._store.refs[BRANCH] = head.id
+            kept = {one.id for one in self._store.ancestry(head.id)}
+            self.forgotten |= {one.id for one in self._store.ancestry(before.id)} - kept
 
     def merge_proposal(self) -> None:
         """A person merges the oldest open rollback branch, where that goes without conflicts."""

@@ -235,7 +235,8 @@ class Watcher:
         boxes = [box for box in self.world.boxes.values() if box.digest in digests]
         gone = any(
             self.world.mono - at < REACT and any(d[:12] in name for d in digests)
-            for name, at in self.world.went.items()
+            for lately in (self.world.went, self.world.relieved)
+            for name, at in lately.items()
         )
         if digests and not gone and not any(box.ready_at <= self.world.mono for box in boxes):
             self.broken("unready", f"{route}: {event['kind']} {event['version']}, and no server of it was ever ready")
@@ -592,11 +593,11 @@ class Watcher:
         return bool(trial.hold_reason)
 
     def _reverts(self, route: str) -> None:
-        """Exactly one revert a rejection, wherever it was pushed."""
+        """Exactly one revert a rejection, wherever it was pushed; one that a rewritten history left out is owed anew."""
         made: dict[tuple[str, str, str], list[str]] = {}
         store = self.world.store
         for ref, commit, _ in self.world.host.pushed:
-            if not ref.startswith("refs/heads/"):
+            if not ref.startswith("refs/heads/") or commit in self.world.people.forgotten:
                 continue
             text = store.commits[commit].message
             trailers = dict(

@@ -107,6 +107,7 @@ class World:
         self.behaviours = behaviours
         self.boxes: dict[str, Box] = {}
         self.went: dict[str, float] = {}
+        self.relieved: dict[str, float] = {}
         self.envoy = Envoy()
         self.log: list[dict[str, Any]] = []
         self._pending: list[tuple[float, int, dict[str, Any]]] = []
@@ -202,6 +203,8 @@ class World:
             self.watch.broken("foreign", f"{name} is somebody else's, and was to be replaced")
         if there is not None and there.running:
             return
+        if there is not None and there.ready_at <= there.ended:
+            self.relieved[name] = there.ended
         how = self.behaviours.get(f"{model} {version}", "good")
         if how == "nostart":
             raise NeedsPerson("no such image", where=name, fix="push it")
