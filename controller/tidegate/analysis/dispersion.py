@@ -14,7 +14,7 @@ SETTLED = 20
 """Batches of the stable release after which its own phi is believed; until then at least the start value holds."""
 _FORGET = 1 - 1 / 256
 _JUMP = 25.0
-_DOUBT = 4.0
+_DOUBT = 6.0
 
 
 def reach(phi: float) -> float:
@@ -32,9 +32,11 @@ class Dispersion:
 
     p is pooled over each pair of neighbours, a pair weighs less the older it is (half after 177 batches), and none
     counts for more than 25 times its expected variance (or 4 phi): one jump of the whole world's error rate must not
-    dull the guardrail for the rest of the rollout. `start` is phi until 20 batches were seen. What is seen above 1 counts
-    for more while it rests on few events (`1 + 4/sqrt(events + 1)` times): bursts are rare and long, so a first look at
-    them is mostly too low.
+    dull the guardrail for the rest of the rollout. `start` is phi until 20 batches were seen.
+
+    Bursts are rare and long, so a first look at them is mostly too low: what is seen beyond half a standard error above 1
+    counts for more while it rests on few events, `6/sqrt(events + 1)` times more. Not where `start` is 1: what is spread by
+    construction has no bursts to be doubted.
     """
 
     start: float = 2.0
@@ -61,8 +63,11 @@ class Dispersion:
     @property
     def phi(self) -> float:
         """How many times wider than independent outcomes; never below 1."""
-        seen = self.top / self.bottom if self.bottom > 0 else 1.0
-        seen = 1.0 + max(seen - 1.0, 0.0) * (1.0 + _DOUBT / math.sqrt(self.events + 1.0))
+        seen = max(1.0, self.top / self.bottom if self.bottom > 0 else 1.0)
+        pairs = (1 - _FORGET ** max(self.batches - 1, 1)) / (1 - _FORGET)
+        error = math.sqrt(2 / pairs + 1 / max(self.events, 0.5))
+        doubt = _DOUBT * (self.start - 1.0) / math.sqrt(self.events + 1.0)
+        seen += doubt * max(seen - 1.0 - error / 2, 0.0)
         return max(seen, self.start if self.batches < SETTLED else 1.0)
 
     def to_doc(self) -> dict[str, Any]:
