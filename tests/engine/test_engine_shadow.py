@@ -20,6 +20,9 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
     with world.traffic(body={"n": 7}) as users:
         commit = world.deploy("1.1.0")
         world.until("step", commit=commit, step="echo")
+        world.kill()  # what came before it is back is compared with nobody; the step goes on
+        users.more(50)
+        world.start()
         world.until("step", commit=commit, step="full")
         world.until("promoted", commit=commit)
         report = world.facts("shadow", "digits")
@@ -37,6 +40,13 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
         assert world.route()["candidate"]["agreement"] == 0.0
         users.more(50)
         assert world.route()["weights"] == {world.route()["stable"]["release"]: 100.0}
+        status = world.cli("status", "digits").stdout
+        assert "disagreement" in status
+        world.revert(commit)
+        world.until("superseded", commit=commit)
+        answers = world.state / "gateway" / "answers"
+        world.wait(lambda: sum(file.stat().st_size for file in answers.iterdir()) == 0, "the answers to be gone")
+        users.more(20)
     assert users.failed() == []
     assert "1.2.0" not in users.versions()
     shown = world.cli("shadow", "digits")
@@ -51,4 +61,6 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
     lines, _ = RecordReader(world.state / "gateway" / "record" / "predictions.jsonl").read(Cursor(), limit=1_000_000)
     mirrored = [line for line in lines if line["role"] == "shadow"]
     assert {line["version"] for line in mirrored} == {"1.1.0", "1.2.0"}
-    assert {line["request_id"] for line in mirrored} <= {line["request_id"] for line in lines if line["role"] != "shadow"}
+    assert {line["request_id"] for line in mirrored} <= {
+        line["request_id"] for line in lines if line["role"] != "shadow"
+    }
