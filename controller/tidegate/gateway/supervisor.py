@@ -284,8 +284,9 @@ class Gateway:
     def _spare(self, live: Live) -> set[str]:
         """The clusters that nobody wants and no route that may be live names."""
         spare = live.clusters.fragments.keys() - self._book.users.keys()
-        if spare:
-            spare -= {name for entries in self._maybe.values() for entry in entries.values() for name in entry}
+        if spare:  # a model that is neither in change nor refused names what it wants, and nothing else
+            models = self._pending | self._book.refused.keys()
+            spare -= {name for entry in _entries(self._maybe, models).values() for name in entry}
         return spare
 
     def _write_clusters(self, live: Live, models: Iterable[str]) -> None:
