@@ -65,6 +65,9 @@ bench: setup serving  ## the side-by-side measurements
 	$(BIN)/python benchmarks/commit/run.py
 	$(BIN)/python benchmarks/validate/run.py
 	$(BIN)/python benchmarks/reconcile/run.py
+	$(BIN)/python benchmarks/portfolio/run.py
+	$(BIN)/python benchmarks/analysis/run.py
+	$(BIN)/python benchmarks/audit/run.py
 
 fuzz: setup  ## stories from seeds over the whole controller: SEEDS=100000 FROM=0
 	$(BIN)/python tests/simulation/fuzz.py --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0) --jobs 2

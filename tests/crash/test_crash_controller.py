@@ -43,16 +43,17 @@ UNTOLD_MOVES = {
 }
 UNUSED = {
     "gateway.supervisor.Gateway.rotate_record": "begins when the record is large or old",
+    "gateway.supervisor.Gateway.rotate_answers": "of a route that mirrors",
     "gateway.supervisor.Gateway.told_to_end": "asked when an Envoy has ended",
     "gateway.supervisor.Gateway.stop": "with --ephemeral alone; another `stop` of the same name is called",
     "gateway.supervisor.Gateway.ready": "another `ready` of the same name is read",
     "artifacts.store.Store.mark": "retention, an hour after the start",
     "artifacts.store.Store.collect": "retention, an hour after the start",
     "artifacts.store.Store.unused": "what `tidegate gc` would remove; another `unused` of the same name is called",
+    "sources.access.Access.prometheus": "asked where a guardrail has that source",
     "runtime.process.ProcessRuntime.logs": "read when a server has ended by itself",
     "gitrepo.mirror.Mirror.touched": "read for a pinned config",
     "gitrepo.mirror.Mirror.changed": "read by other commands",
-    "gitrepo.mirror.Mirror.asked": "read for a commit that is not the newest",
     "gitrepo.mirror.Mirror.contains": "read when a rejected release is asked for",
 }
 """Of what the controller can do at its ends: what this story gives it no reason for."""
