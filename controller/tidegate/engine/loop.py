@@ -388,6 +388,11 @@ class Controller:
             self.problems.note("steering", error)
         else:
             self.problems.note("steering", None)
+        refused = {f"gateway, route {route}": said for route, said in self.steering.refused.items()}
+        for key in [key for key in self.problems if key.startswith("gateway, route ") and key not in refused]:
+            self.problems.note(key, None)
+        for key, refusal in refused.items():
+            self.problems.note(key, refusal)
 
     def _reconcile(self, *, may_stop: bool) -> None:
         demand, states = self._demand, self.routes.states

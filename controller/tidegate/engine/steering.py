@@ -19,7 +19,7 @@ from tidegate.gateway.record import grown
 from tidegate.gateway.supervisor import Ended, Gateway
 from tidegate.rollout.traffic import Traffic
 from tidegate.spec.controller import RotateSettings
-from tidegate.spec.errors import RetryLater, TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
 
@@ -50,6 +50,7 @@ class Steering:
         self._looks = 0
         self.waiting = ""
         self.unreadable: dict[str, TidegateError] = {}
+        self.refused: dict[str, TidegateError] = {}
 
     @property
     def settled(self) -> bool:
@@ -181,6 +182,7 @@ class Steering:
         self._changed.clear()
         self._given = True
         self._settled, self.waiting = applied.done, applied.waiting
+        self.refused = {route: _refusal(route, why) for route, why in applied.refused.items()}
 
     def _drop(self, route: str) -> None:
         if self._tables.drop(route):
@@ -214,6 +216,14 @@ def _known(old: Traffic, new: Traffic) -> bool:
     """Whether everybody who gets something had a place before: such weights can be live at once."""
     named = {arm.release.digest for arm in old.arms}
     return all(arm.release.digest in named for arm in new.arms if arm.weight or any(arm.segments.values()))
+
+
+def _refusal(route: str, why: str) -> NeedsPerson:
+    return NeedsPerson(
+        f"the gateway cannot serve {route} as it is declared, and serves it as it did last: {why}",
+        where=f"models/{split_route(route)[0]}",
+        fix="mend what the reason names; all other models are up to date",
+    )
 
 
 @contextlib.contextmanager
