@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 POINTS = 24
 GRID: Floats = np.linspace(math.log(1.05), math.log(50.0), POINTS)
 """Log rate ratios beyond the limit that are bet on, and the logs of their weights, which sum to 1."""
-LOG_W: Floats = -(GRID**2) / 2 - float(logsumexp(-(GRID**2) / 2))
+LOG_W: Floats = -(GRID**2) / 2 - float(np.logaddexp.reduce(-(GRID**2) / 2))
 COMMON = 0.02
 """From this baseline rate on events count as common, and the exact Fisher form is used."""
 COMMON_AFTER = 100
@@ -60,7 +60,9 @@ def _log_z(n_c: int, n_b: int, total: int, log_w: Floats) -> Floats:
     if high - low <= _WIDE:
         s = np.arange(low, high + 1, dtype=np.float64)
         terms = _log_choose(n_c, s) + _log_choose(n_b, total - s)
-        whole: Floats = np.asarray(logsumexp(terms[None, :] + log_w[:, None] * s[None, :], axis=1), dtype=np.float64)
+        whole: Floats = np.asarray(
+            np.logaddexp.reduce(terms[None, :] + log_w[:, None] * s[None, :], axis=1), dtype=np.float64
+        )
         return whole
     values = []
     for w in log_w:
@@ -151,7 +153,7 @@ class CountsTest:
     @property
     def log_e(self) -> float:
         """log E, the mixture over the 24 points (and over the starts)."""
-        mixed = float(logsumexp(np.asarray(self.logs) + LOG_W))
+        mixed = float(np.logaddexp.reduce(np.asarray(self.logs) + LOG_W))
         return float(np.logaddexp(mixed, math.log(unspent(self.n_c)))) if self.renews and self.n_c else mixed
 
     def to_doc(self) -> dict[str, Any]:

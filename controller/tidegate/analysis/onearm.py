@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincc, betaln, logsumexp
+from scipy.special import betaincc, betaln
 
 from tidegate.analysis.counts import GRID, LOG_W, POINTS
 from tidegate.analysis.dispersion import reach
@@ -97,8 +97,8 @@ class OneArm:
         """log E."""
         if not self.renews:
             return self.whole
-        later = float(logsumexp(np.asarray(self.logs) + LOG_W))
-        return float(logsumexp([LOG_FIRST + self.whole, later, math.log(unspent(self.n))]))
+        later = float(np.logaddexp.reduce(np.asarray(self.logs) + LOG_W))
+        return float(np.logaddexp.reduce([LOG_FIRST + self.whole, later, math.log(unspent(self.n))]))
 
     def _whole(self, n: int, k: int) -> float:
         return log_e(n, k, self.q) if self.side > 0 else log_e(n, n - k, 1 - self.q)

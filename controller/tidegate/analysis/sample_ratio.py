@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 ALPHA = 0.001
 _SIDE = np.linspace(0.05, 2.0, 10)
@@ -44,7 +43,7 @@ class SampleRatio:
     @property
     def log_e(self) -> float:
         """log E."""
-        return float(logsumexp(np.asarray(self.logs))) - math.log(len(_SHIFTS))
+        return float(np.logaddexp.reduce(np.asarray(self.logs))) - math.log(len(_SHIFTS))
 
     @property
     def mismatch(self) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from tidegate.analysis.restarts import LOG_FIRST, log_weight, unspent
 
@@ -139,7 +138,7 @@ class ScoresTest:
     @property
     def log_e(self) -> float:
         """log E, the mean over the 16 bets (and over the starts)."""
-        mean = float(logsumexp(np.asarray(self.logs))) - math.log(BETS)
+        mean = float(np.logaddexp.reduce(np.asarray(self.logs))) - math.log(BETS)
         return float(np.logaddexp(mean, math.log(unspent(self.n)))) if self.renews and self.n else mean
 
     def to_doc(self) -> dict[str, Any]:
