@@ -115,7 +115,7 @@ class Steering:
             before = self._steered.setdefault(route, split)
             if before is not split and _weights(before) != _weights(split):
                 found = self._route(route, split, models)
-                if found is not None:
+                if found is not None and not self._serves(found):  # the table may have brought them
                     urgent[route] = found
                     continue
             self._told(route, split)
@@ -133,6 +133,12 @@ class Steering:
                 for route in routes:
                     self._told(route, traffic[route])
                 return
+
+    def _serves(self, route: Route) -> bool:
+        try:
+            return self._gateway.serves(route)
+        except RetryLater:
+            return False
 
     def _told(self, route: str, split: Traffic) -> None:
         self._steered[route] = split
