@@ -373,6 +373,7 @@ class Pilot:
         """SIGSTOP, and SIGCONT so many seconds later."""
         if not self.dead:
             self._paused_until = self.world.mono + seconds
+            self.world.after(seconds, self.world.watch.stir)  # what nobody could mend meanwhile is wrong from then on
 
     def hint(self, kind: str) -> None:
         """Something may have changed."""

@@ -40,6 +40,12 @@ def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
 
 
 FOUND = {
+    "a stable release that starts is given its time to by who looks, not by who sleeps": Story(
+        5415, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((1.03, "deploy", ("m", "1.0.0", "careful")), (1.77, "kill", (0, 8.0)), (1.81, "feature", ("m", "g", "4.0.0")),
+             (4.23, "fault", ("git.push", "fail")), (7.58, "feature", ("m", "g", "5.0.0")), (9.21, "end_server", (0,)),
+             (11.44, "pause", (1, 8.9))), 25.0, 2,
+    ),
     "a revert that was pushed before the controller died takes back nobody who asks once more": Story(
         1396, ("m",), (("m 1.0.0", "good"), ("m 4.0.0", "bad")),
         acts((0.76, "deploy", ("m", "1.0.0", "loose")), (17.77, "deploy", ("m", "4.0.0", None, 2)),

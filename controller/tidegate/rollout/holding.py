@@ -131,13 +131,17 @@ def _cooling(turn: Turn, candidate: Candidate) -> Wait | None:
 
 
 def _baseline(turn: Turn, candidate: Candidate) -> Wait | None:
-    """Before the first step: a stable release that is still starting (a rebuilt host) is given its time to."""
+    """Before the first step: a stable release that is still starting (a rebuilt host) is given its time to.
+
+    Time in which nobody looked is none that it had.
+    """
     stable = turn.state.stable
     if not candidate.validated or stable is None or turn.ready(stable):
         return None
     if any(turn.ready(standby.release) for standby in turn.state.standby):
         return None
-    if candidate.hold is Hold.NOT_READY and turn.now - candidate.hold_since >= startup_budget(candidate):
+    since = max(candidate.hold_since, turn.seen.awake_since)
+    if candidate.hold is Hold.NOT_READY and turn.now - since >= startup_budget(candidate):
         return None
     return Wait(Hold.NOT_READY, f"the stable release {stable.label} is not ready: there is nothing to compare with")
 
