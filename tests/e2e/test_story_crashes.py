@@ -14,11 +14,12 @@ BAD = {"ERROR_RATE": "0.7"}
 
 def test_killed_between_the_verdict_and_the_revert_git_is_told_once(world: World) -> None:
     world.begin()
-    hook(world, "pre-receive", "sleep 1")  # so that the verdict is seen before git is
+    hook(world, "pre-receive", "sleep 4")  # so that the verdict is seen before git is
     with world.traffic() as users:
         world.version("1.1.0", env=BAD)
         commit = world.deploy("1.1.0")
         world.until("rolled_back", commit=commit)
+        world.wait(lambda: all(reply.version == "1.0.0" for reply in users.replies[-40:]), "its traffic to move")
         world.kill()
         assert world.head() == commit
         users.more(60)

@@ -40,7 +40,7 @@ def test_a_controller_killed_in_mid_canary_loses_no_request_and_no_step(each_wor
     assert not users.failed()
     assert [kind for kind in world.kinds() if kind.startswith("step")] == ["step canary", "step full"]
     assert world.kinds().count("started") == 2
-    assert 6.5 < promoted["at"] - begun["at"] < 14
+    assert 6.5 < promoted["at"] - begun["at"] < 60, "neither shortened nor begun anew again and again"
     assert before.items() <= world.running().items()
 
 

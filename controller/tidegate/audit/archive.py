@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from tidegate.artifacts.lock import BusyError, locked
 from tidegate.audit import chain as links
@@ -24,6 +23,9 @@ from tidegate.audit.chain import Chain, Removal, Segment, Source
 from tidegate.audit.lines import LINE, Look, look, originals, readable, session, table
 from tidegate.spec.errors import InternalError, NeedsPerson, RetryLater
 from tidegate.spec.units import format_duration
+
+if TYPE_CHECKING:
+    import duckdb
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,8 @@ class Archive:
             return segment
 
     def _add(self, chain: Chain, closed: Path, source: Source, seen: Look, now: float) -> Segment:
+        import duckdb  # a large library, which the controller itself needs not: its child archives
+
         number = len(chain.links) + 1
         fresh = self.work / f"{number:08d}.parquet"
         with session(self.work) as database:

@@ -12,11 +12,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import duckdb
+from typing import TYPE_CHECKING, Final
 
 from tidegate.gateway.record import FIELDS
+
+if TYPE_CHECKING:
+    import duckdb
 
 _TYPES = {"time": "VARCHAR", "status": "INTEGER", "duration_ms": "DOUBLE"}
 _SHAPE = "{" + ",".join(f'"{name}":"{_TYPES.get(name, "VARCHAR")}"' for name in FIELDS) + "}"
@@ -122,6 +123,8 @@ def table(path: Path, longest: int) -> str:
 
 def session(work: Path | None = None) -> duckdb.DuckDBPyConnection:
     """A database in memory: one thread, little memory, no network. `work`: where it may put what does not fit."""
+    import duckdb  # a large library, for those alone who ask it something
+
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
         "memory_limit": "512MB",
