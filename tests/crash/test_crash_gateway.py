@@ -33,6 +33,7 @@ def test_envoy_killed_under_load_loses_what_was_under_way_and_comes_back_with_th
         world.until("step", step="half")
     folder = Folder(world.state / "gateway")
     layer, weights = folder.generation(), folder.read_layer()
+    world.wait(lambda: steady(world), "the record to be written")
     before = len(lines(world))
     with world.traffic(clients=CLIENTS, pause=0.005) as users:
         users.more(200)

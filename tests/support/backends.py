@@ -20,7 +20,7 @@ from typing import Any
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 512
+    request_queue_size = 4096  # a thread a connection is slow to start: on a busy machine a thousand of them wait
 
     def __init__(self, address: tuple[str, int], backend: Backend) -> None:
         self.backend = backend

@@ -121,6 +121,15 @@ def has_open(path: Path) -> bool:
 
 def _holds(process: Path, names: set[str]) -> bool:
     try:
-        return any(str(file.readlink()) in names for file in process.joinpath("fd").iterdir())
+        files = list(process.joinpath("fd").iterdir())
     except OSError:  # ended in between, or not ours to look at
         return False
+    return any(_target(file) in names for file in files)
+
+
+def _target(file: Path) -> str:
+    """What this descriptor stands for; "" when it was closed in between: the process has others."""
+    try:
+        return str(file.readlink())
+    except OSError:
+        return ""
