@@ -105,6 +105,8 @@ def main() -> int:
         for count, found in pool.map(_chunk, chunks):
             done += count
             failed += found
+            for seed, rule, text in found:
+                print(f"seed {seed} breaks '{rule}': {text}", file=sys.stderr, flush=True)
             if sys.stderr.isatty():
                 print(f"\r{done} of {given.seeds}, {len(failed)} failed", end="", file=sys.stderr)
     seconds = time.monotonic() - began
