@@ -3,7 +3,7 @@
 Real git, rules, journal, state machine and Envoy; the servers only look like many (world.py says why). The limit beside it
 is git alone: fetching the commit and reading the repository's files. Prints seconds; cost should follow what changed.
 
-    python benchmarks/reconcile/run.py [--models 10,1000,10000] [--changes 5]
+    python benchmarks/reconcile/run.py [--models 10,1000,10000] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def alone(world: World) -> float:
     return time.perf_counter() - began
 
 
-def measure(models: int, changes: int) -> None:
+def measure(models: int, rounds: int) -> None:
     """Print one row."""
     with tempfile.TemporaryDirectory(prefix="tidegate-benchmark-") as name:
         world = World(Path(name), models)
@@ -53,19 +53,22 @@ def measure(models: int, changes: int) -> None:
             time.sleep(IDLE)
             busy = (time.process_time() - used) / IDLE
             passes = [took for at, took in world.ticks if at > since]
-            seen = []
-            for number in range(changes):
-                model = f"model-{number * models // changes}"
+            seen, parts = [], []
+            for number in range(rounds):
+                model = f"model-{number * models // rounds}"
                 pushed = world.deploy(model, "1.1.0")
                 answer = lambda model=model: world.ask(model) == ANSWERS["1.1.0"]  # noqa: E731 read in this turn only
-                seen.append(world.until(answer, f"{model} answers anew", 120) - pushed)
+                visible = world.until(answer, f"{model} answers anew", 120)
+                seen.append(visible - pushed)
+                parts.append(world.divided(model, pushed, visible))
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         finally:
             world.stop()
     change = statistics.median(seen)
+    divided = " ".join(f"{statistics.median(part):>7.3f}" for part in zip(*parts, strict=True))
     print(
         f"{models:>7} {first:>13.2f} s {statistics.median(passes):>13.4f} s {max(passes):>8.4f} s {100 * busy:>9.1f} %"
-        f" {change:>12.3f} s {max(seen):>8.3f} s {git_alone:>9.3f} s {change / git_alone:>6.1f} {memory:>8.0f} MB",
+        f" {change:>12.3f} s {max(seen):>8.3f} s {divided} {git_alone:>9.3f} s {change / git_alone:>6.1f} {memory:>8.0f} MB",
         flush=True,
     )
 
@@ -74,14 +77,15 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--models", default="10,1000,10000")
-    parser.add_argument("--changes", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="changes of one model each")
     arguments = parser.parse_args()
+    divided = " ".join(f"{part:>7}" for part in ("fetch", "read", "decide", "gateway"))
     print(
         f"{'models':>7} {'first start':>15} {'idle pass p50':>15} {'max':>10} {'idle CPU':>11}"
-        f" {'change p50':>14} {'max':>10} {'git alone':>11} {'ratio':>6} {'memory':>11}   ({os.cpu_count()} cores)"
+        f" {'change p50':>14} {'max':>10} {divided} {'git alone':>11} {'ratio':>6} {'memory':>11}   ({os.cpu_count()} cores)"
     )
     for models in map(int, arguments.models.split(",")):
-        measure(models, arguments.changes)
+        measure(models, arguments.rounds)
 
 
 if __name__ == "__main__":

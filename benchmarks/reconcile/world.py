@@ -16,12 +16,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from tidegate.engine.build import Parts
 from tidegate.engine.hints import Hint
 from tidegate.engine.runner import Runner
 from tidegate.engine.settings import open_settings
+from tidegate.gateway.model import Table
+from tidegate.gateway.supervisor import Applied
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.probe import probe
 
@@ -110,6 +113,7 @@ class World:
         self.clone, self.remote = folder / "clone", folder / "remote.git"
         self.port = free_port()
         self.ticks: list[tuple[float, float]] = []
+        self.marks: list[tuple[float, str, Any]] = []
         self._declare()
         self.servers = {version: server(answer) for version, answer in ANSWERS.items()}
         self.settings = folder / "tidegate.yaml"
@@ -157,9 +161,42 @@ class World:
             return pause
 
         self.parts.controller.tick = timed  # type: ignore[method-assign]  # a stop-watch around the pass
+        self._mark(self.parts.mirror, "fetch", lambda head: head)
+        self._mark(self.parts.controller.source, "look", lambda snapshot: snapshot.commit)
+        self._told()
         self.runner = Runner(self.parts)
         self.thread = threading.Thread(target=self.runner.run)
         self.thread.start()
+
+    def _mark(self, part: object, name: str, what: Callable[[Any], Any]) -> None:
+        """Note when each call of a method ended, and what it gave."""
+        right = getattr(part, name)
+
+        def marked(*given: Any) -> Any:
+            found = right(*given)
+            self.marks.append((time.perf_counter(), name, what(found)))
+            return found
+
+        setattr(part, name, marked)
+
+    def _told(self) -> None:
+        """Note when the gateway was given models that changed: before it has taken them."""
+        right = self.parts.gateway.apply
+
+        def told(table: Table, changed: frozenset[str] | None = None) -> Applied:
+            self.marks.append((time.perf_counter(), "apply", changed or frozenset()))
+            return right(table, changed)
+
+        self.parts.gateway.apply = told  # type: ignore[method-assign]  # a stop-watch before it
+
+    def divided(self, model: str, since: float, until: float) -> tuple[float, float, float, float]:
+        """How the time of a change was spent: until it was fetched, read, and first told to the gateway, and the rest."""
+        head = git(self.clone, "rev-parse", "HEAD")
+        marks = [(at, name, what) for at, name, what in list(self.marks) if since < at < until]
+        fetched = next(at for at, name, what in marks if name == "fetch" and what == head)
+        read = next(at for at, name, what in marks if name == "look" and what == head)
+        told = next(at for at, name, what in marks if name == "apply" and at > read and model in what)
+        return fetched - since, read - fetched, told - read, until - told
 
     def stop(self) -> None:
         """End the controller and what serves."""
