@@ -244,8 +244,9 @@ class Stage:
             if quiet >= LEAST and self.watch.rests():
                 break
             quiet += STEP
-        if world.mono - self.watch.told_at < 2 * STEP:  # something ended just now: git is told, servers go
+        while world.mono - self.watch.told_at < 2 * STEP and quiet <= 2 * QUIET:  # something ended just now: servers go
             world.run(world.mono + 2 * STEP)
+            quiet += 2 * STEP
         world.flow()
         self.watch.quiet()
         self.watch.raise_broken()

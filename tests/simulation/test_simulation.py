@@ -40,6 +40,11 @@ def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
 
 
 FOUND = {
+    "what was rejected on an override that ended is remembered where git takes no notes": Story(
+        4375, ("m",), (*GOOD[:3], ("m 4.0.0", "bad"), ("m 5.0.0", "good")),
+        acts((7.88, "feature", ("m", "f", "4.0.0")), (11.54, "feature", ("m", "g", "4.0.0")),
+             (13.04, "trouble", ("noteless", 11.7)), (21.59, "force_push", (1,)), (23.21, "kill", (0, 0.1))), 23.71,
+    ),
     "a stable release that starts is given its time to by who looks, not by who sleeps": Story(
         5415, ("m",), (*GOOD, ("m 5.0.0", "good")),
         acts((1.03, "deploy", ("m", "1.0.0", "careful")), (1.77, "kill", (0, 8.0)), (1.81, "feature", ("m", "g", "4.0.0")),

@@ -23,6 +23,7 @@ from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet, Probe
 from tidegate.engine.hints import Hint, Hints
+from tidegate.engine.journaling import ENDED
 from tidegate.engine.loop import Controller
 from tidegate.engine.losses import GATEWAY, SHOWN, Losses
 from tidegate.engine.needs import Needs
@@ -42,7 +43,7 @@ from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
 from tidegate.journal.journal import Journal
 from tidegate.journal.lease import Patience
-from tidegate.rollout.serial import from_doc
+from tidegate.rollout.serial import from_doc, rejections_from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
 from tidegate.runtime.select import open_runtime
@@ -104,6 +105,7 @@ def assemble(ends: Ends) -> Controller:
     source = Source(mirror, record, mirror.environment)
     catalog = Catalog(mirror.blob)
     states = {route: from_doc(doc) for route, doc in ends.journal.states().items()}
+    ended = {route: rejections_from_doc(docs) for route, docs in (ends.journal.cursor(ENDED) or {}).items()}
     known = ends.journal.cursor("record")
     evidence = Evidence(ends.reader, known, ends.flush, now)
     for state in states.values():
@@ -126,7 +128,7 @@ def assemble(ends: Ends) -> Controller:
         validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),
         workers=ends.workers,
         hints=ends.hints,
-        routes=Routes(states),
+        routes=Routes(states, ended),
         retention=Retention(catalog, ends.store),
         losses=losses,
         archiving=None

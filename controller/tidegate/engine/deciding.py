@@ -121,10 +121,10 @@ class Deciding:
             self._take(snapshot, state, step, batches)
             if not routes.homeward(snapshot, route):  # else it follows its model's route, of which nobody tells it
                 routes.resting.passed(state, step.state, seen)
-        for route in routes.end(snapshot, self.looked):
-            self._journaling.dropped(route)
-            self._journaling.changed(split_route(route)[0])
-            self._end(route)
+        for ended in routes.end(snapshot, self.looked):
+            self._journaling.dropped(ended)
+            self._journaling.changed(split_route(ended.route)[0])
+            self._end(ended.route)
         self.looked = [route for route in self.looked if route in routes.states]
         self._steering.note(self.looked, learnt)
         self._demand.note(self.looked, learnt)

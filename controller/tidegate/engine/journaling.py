@@ -14,12 +14,15 @@ from tidegate.engine.losses import Losses
 from tidegate.engine.summary import verdict_doc
 from tidegate.engine.trails import Trails
 from tidegate.journal.journal import Journal
-from tidegate.rollout.serial import to_doc
+from tidegate.rollout.serial import rejections_to_doc, to_doc
 from tidegate.rollout.state import Advance, Event, EventKind, RouteState
+from tidegate.spec.release import split_route
 
 SAVE_EVERY = 30.0
 FORWARD = frozenset({EventKind.STEP, EventKind.PROMOTED})
 """Events by which a candidate gets more traffic than it had."""
+ENDED = "ended"
+"""The journal's cursor that says what was rejected on features that follow their model again."""
 
 
 class Journaling:
@@ -31,6 +34,7 @@ class Journaling:
         self._verdicts: list[tuple[str, dict[str, Any]]] = []
         self._changed: set[str] = set(routes)
         self._dropped: set[str] = set()
+        self._ended: dict[str, Any] = journal.cursor(ENDED) or {}
         # Moves forward of this pass, each with the state before it, its evidence and its verdicts.
         self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], Advance]] = {}
         self._unused: dict[str, tuple[Batch, ...]] = {}
@@ -45,9 +49,10 @@ class Journaling:
         """These routes have another state."""
         self._changed.update(routes)
 
-    def dropped(self, route: str) -> None:
-        """The route is no more."""
-        self._dropped.add(route)
+    def dropped(self, state: RouteState) -> None:
+        """This route is no more; what was rejected on it stays so, as long as its model is here."""
+        self._dropped.add(state.route)
+        self._ended[state.route] = rejections_to_doc(state.rejected)
 
     def unused(self, route: str) -> tuple[Batch, ...]:
         """Evidence of this route that was put back, to be taken in anew."""
@@ -86,6 +91,9 @@ class Journaling:
                 transaction.put_state(route, to_doc(states[route]))
             for route in self._dropped:
                 transaction.drop_state(route)
+            if self._dropped:
+                kept = {route: doc for route, doc in self._ended.items() if doc and split_route(route)[0] in states}
+                transaction.put_cursor(ENDED, kept)
             transaction.add_events(event_doc(event) for event in self._events)
             for route, doc in self._verdicts:
                 transaction.add_verdict(route, doc)

@@ -21,11 +21,14 @@ from tidegate.spec.release import split_route
 class Routes:
     """All route states, and what git wishes of each. Called by the loop alone."""
 
-    def __init__(self, states: Mapping[str, RouteState]) -> None:
+    def __init__(
+        self, states: Mapping[str, RouteState], ended: Mapping[str, tuple[Rejection, ...]] | None = None
+    ) -> None:
+        """`ended`: by route that ended earlier, what was rejected on it."""
         self._states: dict[str, RouteState] = {}
         self._numbers: dict[str, int] = {}
         self._count = itertools.count()
-        self._ended: dict[str, tuple[Rejection, ...]] = {}
+        self._ended = dict(ended or {})
         self._seen = Snapshot()
         self._waiting: list[str] = []
         self.resting = Resting(self._numbers.__getitem__)
@@ -85,7 +88,8 @@ class Routes:
         rejected = self._ended.get(route) or remembered.rejected.get(route, ())
         if feature is None or model in new:
             release = remembered.promoted.get(route)
-            if release is not None:
+            if release is not None:  # promoted when a newer commit tried it again: what was said before is over
+                rejected = tuple(one for one in rejected if one.digest != release.digest)
                 return RouteState(route, stable=release, promoted=(release,), rejected=rejected)
             if route in remembered.lost:
                 return None
@@ -117,10 +121,10 @@ class Routes:
         """What git asks of each route, reckoned for those that are asked for."""
         return _Wishes(self, snapshot)
 
-    def end(self, snapshot: Snapshot, routes: Iterable[str]) -> list[str]:
+    def end(self, snapshot: Snapshot, routes: Iterable[str]) -> list[RouteState]:
         """Drop those of these features that follow their model again; the model's route owes git their refs.
 
-        Returns their names. A feature on its way home is never at rest.
+        Returns how they ended. A feature on its way home is never at rest.
         """
         gone = []
         for route in routes:
@@ -138,7 +142,7 @@ class Routes:
                 del self._states[route], self._numbers[route]
                 self.resting.forget(route)
                 self.put(_owing(self._states[model], route, state))
-                gone.append(route)
+                gone.append(state)
         return gone
 
 

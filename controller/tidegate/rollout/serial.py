@@ -6,7 +6,7 @@ Neighbours: state.py has the values; the journal stores the documents. STYLE: a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel
@@ -32,7 +32,7 @@ def to_doc(state: RouteState) -> dict[str, Any]:
         "candidate": _candidate(state.candidate) if state.candidate is not None else None,
         "standby": [_plain(s) | {"release": _release(s.release)} for s in state.standby],
         "promoted": [_release(release) for release in state.promoted],
-        "rejected": [_plain(rejection) for rejection in state.rejected],
+        "rejected": rejections_to_doc(state.rejected),
         "duties": [_plain(d) | {"release": _release(d.release), "good": _release(d.good)} for d in state.duties],
         "degraded": state.degraded,
         "skipped": state.skipped,
@@ -57,7 +57,7 @@ def from_doc(doc: Mapping[str, Any]) -> RouteState:
         candidate=_load_candidate(doc["candidate"]) if doc["candidate"] is not None else None,
         standby=tuple(Standby(**{**s, "release": Release(**s["release"])}) for s in doc["standby"]),
         promoted=tuple(Release(**release) for release in doc["promoted"]),
-        rejected=tuple(Rejection(**rejection) for rejection in doc["rejected"]),
+        rejected=rejections_from_doc(doc["rejected"]),
         duties=tuple(
             GitDuty(**{**duty, "release": Release(**duty["release"]), "good": _maybe_release(duty["good"])})
             for duty in doc["duties"]
@@ -69,6 +69,16 @@ def from_doc(doc: Mapping[str, Any]) -> RouteState:
         absent_since=doc.get("absent_since"),
         retire_after=doc.get("retire_after"),
     )
+
+
+def rejections_to_doc(rejected: Iterable[Rejection]) -> list[dict[str, Any]]:
+    """Rejections as the journal keeps them."""
+    return [_plain(rejection) for rejection in rejected]
+
+
+def rejections_from_doc(docs: Iterable[Mapping[str, Any]]) -> tuple[Rejection, ...]:
+    """What `rejections_to_doc` wrote."""
+    return tuple(Rejection(**doc) for doc in docs)
 
 
 def policy_to_doc(policy: PolicyFields) -> dict[str, Any]:
