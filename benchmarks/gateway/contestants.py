@@ -23,7 +23,7 @@ from tidegate.spec.controller import GatewaySettings
 
 PATH = "/v1/chat/completions"
 BODY = (
-    '{"model":"digits","messages":[{"role":"user","content":"Which tide gates of the harbour have to be shut tonight, and '
+    '{"messages":[{"role":"user","content":"Which tide gates of the harbour have to be shut tonight, and '
     'who has the keys? Answer in two sentences, name the gates by their numbers, and say what you are not sure of."}],'
     '"max_tokens":128,"stream":false}'
 )

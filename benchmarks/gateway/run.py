@@ -190,6 +190,7 @@ def main() -> int:
         for name in (MERGE, PROMPT):
             if lengths[name] <= len(BODY):
                 raise SystemExit(f"{name}: the backend got {lengths[name]} bytes, no more than were sent")
+        tidegate.lines(rows[MIRROR].model, 1)  # these were not part of a turn
         for round_ in range(arguments.rounds + 1):  # the first warms up and does not count
             for row in found:
                 turn = take_turn(row, ours, arguments.clients, arguments.seconds if round_ else 1, tidegate)

@@ -3,19 +3,26 @@
 
 local SIMPLE = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 
--- Past white space.
+-- Past white space. Single bytes and plain finds are what LuaJIT compiles; patterns it does not.
 local function skip(s, i)
-  return string.find(s, "[^ \t\r\n]", i) or #s + 1
+  while true do
+    local b = string.byte(s, i)
+    if not b then return #s + 1 end
+    if b ~= 32 and b ~= 10 and b ~= 13 and b ~= 9 then return i end
+    i = i + 1
+  end
 end
 
 -- The position after the string that begins at i, or nil.
 local function after_string(s, i)
-  i = i + 1
+  local from = i + 1
   while true do
-    local at = string.find(s, '["\\]', i)
+    local at = string.find(s, '"', from, true)
     if not at then return nil end
-    if string.byte(s, at) == 34 then return at + 1 end
-    i = at + 2
+    local before = at - 1
+    while before > i and string.byte(s, before) == 92 do before = before - 1 end
+    if (at - before) % 2 == 1 then return at + 1 end  -- an even number of backslashes, mostly none
+    from = at + 1
   end
 end
 
@@ -30,16 +37,19 @@ local function after_value(s, i)
   end
   local depth = 0
   while true do
-    local at = string.find(s, '[%[%]{}"]', i)
-    if not at then return nil end
-    local b = string.byte(s, at)
+    local b = string.byte(s, i)
+    if not b then return nil end
     if b == 34 then
-      i = after_string(s, at)
+      i = after_string(s, i)
       if not i then return nil end
     else
-      depth = depth + ((b == 123 or b == 91) and 1 or -1)
-      if depth == 0 then return at + 1 end
-      i = at + 1
+      if b == 123 or b == 91 then
+        depth = depth + 1
+      elseif b == 125 or b == 93 then
+        depth = depth - 1
+        if depth == 0 then return i + 1 end
+      end
+      i = i + 1
     end
   end
 end
