@@ -15,7 +15,7 @@ import orjson
 from tidegate.gateway import wire
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
-from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, TYPE
+from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
@@ -30,7 +30,7 @@ _INTERNAL = [
 _FILTERS = f"{TYPE}.extensions.filters.http"
 _TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
 _BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
-_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%"
+_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%%DYNAMIC_METADATA({SESSION}:record)%"
 _MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%e-3'
 _MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
 _NO_FLAGS = ',"flags":null}\n'
@@ -45,12 +45,20 @@ SEEN = {
 
 
 def bootstrap(
-    address: str, admin: str | None, *, clusters: Path, listeners: Path, routes: Path, layer: Path, record: Path
+    address: str,
+    admin: str | None,
+    *,
+    clusters: Path,
+    listeners: Path,
+    routes: Path,
+    layer: Path,
+    record: Path,
+    salt: str,
 ) -> bytes:
     """Envoy's bootstrap file. `address`: where clients call; `admin`: HOST:PORT, or None for a socket in Envoy's folder.
 
     `clusters`, `listeners` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record
-    to append to.
+    to append to. `salt`: the secret by which the record hides a sticky header's value (session.lua), letters and digits.
     """
     rds = {"rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)}}
     return orjson.dumps(
@@ -96,7 +104,7 @@ def bootstrap(
                         # Two gateways must never share a port unseen.
                         "enable_reuse_port": False,
                         "filter_chains": [
-                            {"filters": [{"name": "http", "typed_config": _connection_manager(rds, record)}]}
+                            {"filters": [{"name": "http", "typed_config": _connection_manager(rds, record, salt)}]}
                         ],
                     }
                 ]
@@ -145,7 +153,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
 
 
-def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[str, Any]:
+def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: str = "") -> dict[str, Any]:
     return {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "tidegate",
@@ -188,6 +196,11 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
                 "typed_config": lua("json.lua", "by_model.lua"),
             },
             {
+                "name": SESSION,
+                "disabled": True,  # only a route with a sticky header pays for it
+                "typed_config": lua("sha256.lua", "session.lua", before=f'SALT = "{salt}"\n'),
+            },
+            {
                 "name": "envoy.filters.http.set_filter_state",
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
@@ -214,10 +227,10 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None) -> dict[
     }
 
 
-def lua(*scripts: str) -> dict[str, Any]:
-    """A filter that runs these files of this room, as one script."""
+def lua(*scripts: str, before: str = "") -> dict[str, Any]:
+    """A filter that runs these files of this room, as one script, after the lines `before`."""
     folder = resources.files("tidegate.gateway")
-    source = "\n".join(folder.joinpath(script).read_text(encoding="utf-8") for script in scripts)
+    source = before + "\n".join(folder.joinpath(script).read_text(encoding="utf-8") for script in scripts)
     return {"@type": f"{_FILTERS}.lua.v3.Lua", "default_source_code": {"inline_string": source}}
 
 

@@ -6,6 +6,7 @@ supervisor.py owns it; a new controller reads it to learn what is applied.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,7 @@ class Folder:
         self.log = self.root / "envoy.log"
         self.process = self.root / "envoy.json"
         self.base_id = self.root / "base-id"
+        self._salt = self.root / "salt"
 
     def prepare(self) -> None:
         """Make what Envoy needs to start, leave what is there: after a crash it serves alone from these files."""
@@ -51,6 +53,15 @@ class Folder:
             replace(self.listeners, mirror.listener_file({})[1])
         if not self.layer.exists():
             self.write_layer({})
+
+    def salt(self) -> str:
+        """This installation's secret for what the record hides; made at the first call, and kept: sessions go by it."""
+        if not self._salt.exists():
+            fresh = self._salt.with_name(".salt.new")
+            os.close(owner_only(fresh))
+            fresh.write_text(secrets.token_hex(16))
+            fresh.replace(self._salt)
+        return self._salt.read_text()
 
     def read_layer(self) -> dict[str, int]:
         """The runtime keys on disk."""

@@ -95,6 +95,7 @@ class Lifecycle:
             routes=folder.routes,
             layer=folder.layer,
             record=folder.record,
+            salt=folder.salt(),
         )
 
     def _check_admin(self) -> None:

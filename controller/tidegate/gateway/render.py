@@ -25,6 +25,7 @@ ROUTES = "tidegate"
 FEATURE_HEADER = "x-tidegate-feature"
 RELEASE_STATE = "tidegate.release"
 BY_MODEL = "tidegate.by_model"
+SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request body that the gateway holds in memory to merge parameters into; a larger one is answered with 413."""
@@ -132,6 +133,7 @@ def _entry(route: Route, segment: str | None, timeouts: Mapping[str, float], sha
     if route.sticky:
         action["hash_policy"] = [{"header": {"header_name": route.sticky}}]
         action["weighted_clusters"]["use_hash_policy"] = True
+        entry["typed_per_filter_config"] = {SESSION: _lua({"header": route.sticky})}
     return entry | {"route": action}
 
 
@@ -269,7 +271,7 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "match": {"prefix": "/"},
     } | _answer(404, sentence, record(None, None, None))
     # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
-    for name in (BY_MODEL, "envoy.filters.http.lua"):
+    for name in (BY_MODEL, SESSION, "envoy.filters.http.lua"):
         unknown["typed_per_filter_config"][name] = _lua({})
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
