@@ -7,6 +7,7 @@ that it got: so it can be seen that a merge took place.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -224,8 +225,9 @@ endpoints:
         wait_for(lambda: listens(self.port), "MLflow's gateway")
 
     def close(self) -> None:
-        """End it."""
-        self._process.terminate()
+        """End it and its workers: at SIGTERM it waits for a change of its file first."""
+        for one in family(self.pid):
+            os.kill(one, signal.SIGKILL)
         self._process.wait()
 
 

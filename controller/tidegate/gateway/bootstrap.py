@@ -253,7 +253,7 @@ def record_format(record: Path) -> list[dict[str, Any]]:
     known = f"'{RECORD_STATE}' in filter_state"
     return [
         log(record, f"response.flags == 0 && {known}", _text(_BEGIN + _KNOWN + _MICROSECONDS + _NO_FLAGS)),
-        log(record, f"response.flags != 0 && {known}", _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS)),
+        _if_flagged(log(record, known, _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS))),
         log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | SEEN}),
     ]
 
@@ -281,6 +281,11 @@ def log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, 
             "log_format": log_format,
         },
     }
+
+
+def _if_flagged(one: dict[str, Any]) -> dict[str, Any]:
+    """The same log for requests with a response flag only: a filter of Envoy's own, cheaper than an expression for all."""
+    return one | {"filter": {"and_filter": {"filters": [{"response_flag_filter": {}}, one["filter"]]}}}
 
 
 def own_answers() -> dict[str, Any]:
