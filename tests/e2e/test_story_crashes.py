@@ -75,7 +75,7 @@ def test_a_gateway_that_is_killed_comes_back(world: World) -> None:
         users.wait_for("1.0.0", killed + 0.5)
         back = min(reply.got for reply in users.since(killed) if reply.status == 200)
         users.more(60)
-        assert back - killed < 3
+        assert back - killed < 30, "a hang guard: how quick it is, tests/crash measures"
         assert not users.failed(back + 0.2)
         world.version("1.1.0")
         world.until("promoted", commit=world.deploy("1.1.0"))

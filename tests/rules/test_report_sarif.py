@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import jsonschema
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,6 +114,7 @@ def test_paths_are_told_from_the_top_of_git_and_encoded_byte_by_byte() -> None:
     assert "ruleIndex" not in results[0], "a rule that this catalogue does not have"
 
 
+@pytest.mark.no_cover  # the tests above run the same lines
 @settings(max_examples=15, deadline=None)  # each log holds the page of every rule
 @given(
     st.lists(

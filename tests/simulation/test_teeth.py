@@ -14,6 +14,7 @@ from sim_story import Act, Story, make
 
 import fuzz
 
+pytestmark = pytest.mark.no_cover  # measuring would cost three times what the stories do
 SEEDS = 300
 
 

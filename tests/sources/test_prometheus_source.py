@@ -232,11 +232,11 @@ def test_an_answer_that_is_none_is_a_broken_checker(
 
 
 def test_no_answer_in_time_is_down(stub: Stub) -> None:
-    stub.delay = 1.0
+    stub.delay = 10.0
     began = time.monotonic()
     found = ask(stub.address, "up", timeout="200ms")
     assert found.down is not None and found.down.message == "no answer in time"
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 9, "well before the answer"
 
 
 def test_a_credential_goes_to_its_address_and_to_no_other(stub: Stub, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ BASE = "tidegate-base:bookworm"
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], timeout: float = 20.0, every: float = 0.01) -> T:
-    """The first true answer of `check`; fails with the last answer after `timeout` seconds."""
+def eventually(check: Callable[[], T], timeout: float = 60.0, every: float = 0.01) -> T:
+    """The first true answer of `check`; fails with the last answer after `timeout` seconds, which only tell a hang."""
     deadline = time.monotonic() + timeout
     while not (answer := check()):
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import urllib.parse
 import urllib.request
@@ -28,6 +29,12 @@ global: {scrape_interval: 200ms, scrape_timeout: 200ms}
 scrape_configs:
   - {job_name: shop, static_configs: [{targets: ["127.0.0.1:PORT"]}]}
 """
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a scraper that has left is no news
+            super().handle_error(request, client_address)
 
 
 class Exporter:
@@ -50,7 +57,7 @@ class Exporter:
             def log_message(self, *args: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -84,7 +91,7 @@ class Prometheus:
         ]  # fmt: skip
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "GOMAXPROCS": "1"})
-        eventually(self._ready, timeout=30, every=0.05)
+        eventually(self._ready, every=0.05)
 
     def _ready(self) -> bool:
         assert self._process is not None and self._process.poll() is None, (self._folder / "log").read_text()
@@ -107,7 +114,7 @@ class Prometheus:
             found = self.query(query)
             return bool(found) and (value is None or float(found[0]["value"][1]) == value)
 
-        eventually(holds, timeout=20, every=0.1)
+        eventually(holds, every=0.1)
 
     def stop(self) -> None:
         """End it. What it knew stays on disk."""
