@@ -19,6 +19,7 @@ from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTE
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
+UPGRADES = [{"upgrade_type": "websocket"}]
 
 RELEASE_HEADER = "x-tidegate-release"
 _INTERNAL = [
@@ -160,6 +161,7 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
         "codec_type": "AUTO",
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "tidegate"},
         "request_headers_timeout": "30s",
+        "upgrade_configs": UPGRADES,
         "normalize_path": True,
         "use_remote_address": True,
         "server_name": "tidegate",

@@ -105,6 +105,9 @@ function envoy_on_request(handle)
     config[key] = context:get(key) or ""
   end
   if config.parameters == "" then return end  -- the body chose this route, and its release has no config
+  if handle:headers():get("upgrade") then
+    return handle:respond({ [":status"] = "400" }, "this release sets parameters in JSON bodies: it takes no upgrade")
+  end
   local buffer = handle:body()
   if not buffer or buffer:length() == 0 then return end
   local headers = handle:headers()

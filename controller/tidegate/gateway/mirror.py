@@ -62,6 +62,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
         "stat_prefix": "inner",
         "codec_type": "AUTO",
         "http_protocol_options": {"accept_http_10": True},
+        "upgrade_configs": bootstrap.UPGRADES,
         # What the public listener has settled stays as it is.
         "generate_request_id": False,
         "use_remote_address": False,
