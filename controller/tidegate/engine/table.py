@@ -49,6 +49,7 @@ def _arm(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
         weight=arm.weight,
         segment_weights=dict(arm.segments),
         body=body_of(protocol, config),
+        usage=protocol == "openai",
     )
     if config is None:
         return found

@@ -15,7 +15,7 @@ import orjson
 from tidegate.gateway import wire
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
-from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE
+from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE, USAGE
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
@@ -31,7 +31,7 @@ _INTERNAL = [
 _FILTERS = f"{TYPE}.extensions.filters.http"
 _TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
 _BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
-_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%%DYNAMIC_METADATA({SESSION}:record)%"
+_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%%DYNAMIC_METADATA({SESSION}:record)%%DYNAMIC_METADATA({USAGE}:told)%"
 _MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%e-3'
 _MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
 _NO_FLAGS = ',"flags":null}\n'
@@ -215,6 +215,11 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
                         "response_mutations": [_release_header()],
                     },
                 },
+            },
+            {
+                "name": USAGE,
+                "disabled": True,  # only an arm whose answers say something of themselves pays for it
+                "typed_config": lua("json.lua", "usage.lua"),
             },
             {
                 "name": "envoy.filters.http.lua",

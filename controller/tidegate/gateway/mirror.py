@@ -80,6 +80,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
                 "name": "envoy.filters.http.set_filter_state",
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
+            {"name": render.USAGE, "disabled": True, "typed_config": bootstrap.lua("json.lua", "usage.lua")},
             {"name": "tidegate.answer", "typed_config": bootstrap.lua("answers.lua")},
             {
                 "name": "envoy.filters.http.lua",
@@ -118,6 +119,7 @@ def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: b
         "typed_per_filter_config": {
             "envoy.filters.http.set_filter_state": render.filter_state(state),
             **render.merging(arm),
+            **(render.reading(arm) if shadow else {}),  # of an answer to a client, the public listener reads it
         },
     }
 

@@ -28,6 +28,7 @@ class Arm:
     `parameters` are merged into the JSON body (OIP: into `parameters`; OpenAI: into the top level): `body` is that object,
     ready to merge, or None to leave the body alone. `prompt` and `examples` (messages) go before the caller's messages, and
     `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
+    `usage`: its answers say which model gave them and how many tokens that took, as OpenAI's do (usage.lua).
     """
 
     release: str
@@ -42,6 +43,7 @@ class Arm:
     prompt: str | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
     override: str = "clamp"
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ RELEASE_STATE = "tidegate.release"
 BY_MODEL = "tidegate.by_model"
 SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
+USAGE = "tidegate.usage"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request body that the gateway holds in memory to merge parameters into; a larger one is answered with 413."""
 
@@ -148,6 +149,7 @@ def _arm(
     name = weighted_name(route, arm)
     state = {RELEASE_STATE: arm.release, RECORD_STATE: record(route, segment, arm)}
     filters: dict[str, Any] = {"envoy.filters.http.set_filter_state": filter_state(state)}
+    filters |= reading(arm)
     if route.shadow is None:  # else the copy would have this release's parameters: its internal listener merges them
         filters |= merging(arm)
     timeout = timeouts.get(arm.upstream, 60.0)
@@ -200,6 +202,11 @@ def merging(arm: Arm) -> dict[str, Any]:
     if arm.examples:
         context["examples"] = ",".join(_json(message) for message in arm.examples)
     return {"envoy.filters.http.lua": _lua(context)}
+
+
+def reading(arm: Arm) -> dict[str, Any]:
+    """What has a filter read the answer for the record (usage.lua), by filter; nothing for an arm that says nothing there."""
+    return {USAGE: _lua({"reads": "1"})} if arm.usage else {}
 
 
 def _lua(context: Mapping[str, str]) -> dict[str, Any]:
@@ -271,7 +278,7 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "match": {"prefix": "/"},
     } | _answer(404, sentence, record(None, None, None))
     # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
-    for name in (BY_MODEL, SESSION, "envoy.filters.http.lua"):
+    for name in (BY_MODEL, USAGE, SESSION, "envoy.filters.http.lua"):
         unknown["typed_per_filter_config"][name] = _lua({})
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
