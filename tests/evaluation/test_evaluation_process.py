@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.engine import eventually, free_port
+from support.engine import eventually
 from tidegate.evaluation.job import Job, Target
 from tidegate.evaluation.process import Cancelled, measure, run_command
 from tidegate.spec.errors import NeedsPerson, RetryLater
@@ -24,13 +25,16 @@ from tidegate.spec.errors import NeedsPerson, RetryLater
 CONTROLLER = Path(__file__).parents[2] / "controller"
 
 
-class Server(ThreadingHTTPServer):
+class Server(socketserver.ThreadingUnixStreamServer):
     """Says what it was told; `breaks` of its answers are no answer at all; `pause` before each."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    request_queue_size = 64
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), Handler)
+        self.path = path
         self.asked: list[Any] = []
         self.breaks = 0
         self.pause = 0.0
@@ -69,8 +73,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    found = Server()
+def server(tmp_path: Path) -> Iterator[Server]:
+    found = Server(tmp_path / "gateway.sock")
     thread = threading.Thread(target=found.serve_forever, args=(0.01,))
     thread.start()
     yield found
@@ -82,8 +86,8 @@ def server() -> Iterator[Server]:
 def job(server: Server | None, path: Path, count: int = 40, **more: Any) -> Job:
     lines = [json.dumps({"input": {"n": number}, "expected": {"n": number}}) for number in range(count)]
     path.write_text("\n".join(lines))
-    port = server.server_address[1] if server else free_port()
-    return Job(Target(("127.0.0.1", port), "http", "m"), str(path), "ab" * 32, **more)
+    gateway = server.path if server else path.with_name("nobody.sock")
+    return Job(Target(str(gateway), "http", "m"), str(path), "ab" * 32, **more)
 
 
 def never() -> bool:
@@ -125,7 +129,7 @@ def test_a_late_answer_fails_its_example_and_many_end_it(server: Server, tmp_pat
 
 
 def test_nobody_at_the_address_is_no_verdict(tmp_path: Path) -> None:
-    with pytest.raises(RetryLater, match=r"nobody listens at 127\.0\.0\.1"):
+    with pytest.raises(RetryLater, match=r"nobody listens at"):
         measure(job(None, tmp_path / "set"), 60, never)
 
 

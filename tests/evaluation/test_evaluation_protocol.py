@@ -1,4 +1,4 @@
-"""What is sent and what must come back, in each protocol; the merge is the gateway's own."""
+"""What is sent and what must come back, in each protocol."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tidegate.evaluation.examples import Example, read_examples
 from tidegate.evaluation.job import Job, Measured, Target
-from tidegate.evaluation.protocol import BadAnswer, body_of, merge, outputs_of, path_of
+from tidegate.evaluation.protocol import BadAnswer, body_of, outputs_of, path_of
 from tidegate.spec.errors import NeedsPerson
 
-HERE = ("127.0.0.1", 1)
+HERE = "gateway.sock"
 DIGIT = {"name": "digit", "datatype": "INT64", "shape": [-1, 1]}
 ANY = Example(1, {"inputs": []})
 
 
 def oip(*outputs: dict[str, Any]) -> Target:
-    return Target(HERE, "open-inference", "digits", None, outputs)
+    return Target(HERE, "open-inference", "digits", outputs)
 
 
 def tensor(data: Any, shape: list[int], datatype: str = "INT64", name: str = "digit") -> dict[str, Any]:
@@ -40,30 +38,9 @@ def test_each_protocol_has_its_place() -> None:
     assert path_of(oip(), Example(1, {}, path="predict")) == "/predict"
 
 
-def test_a_config_wins_over_the_example_member_by_member() -> None:
-    target = Target(HERE, "open-inference", "digits", {"parameters": {"top_k": 3, "deep": {"a": 1}}})
-    sent = json.loads(body_of(target, Example(1, {"parameters": {"top_k": 9, "mine": 1, "deep": {"b": 2}}, "id": "x"})))
-    assert sent == {"parameters": {"top_k": 3, "mine": 1, "deep": {"a": 1, "b": 2}}, "id": "x"}
-
-
 def test_an_openai_request_names_a_model_and_never_streams() -> None:
-    sent = json.loads(body_of(Target(HERE, "openai", "m", {"seed": 7}), Example(1, {"prompt": "hi", "stream": True})))
-    assert sent == {"model": "m", "prompt": "hi", "stream": False, "seed": 7}
-
-
-objects = st.recursive(
-    st.dictionaries(st.sampled_from("abc"), st.integers()),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), st.one_of(inner, st.integers(), st.lists(st.integers()))),
-    max_leaves=8,
-)
-
-
-@given(objects, objects)
-def test_merging_twice_changes_no_more_and_theirs_is_all_there(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    merged = merge(mine, theirs)
-    assert merge(merged, theirs) == merged
-    assert merge(theirs, merged) == merged
-    assert set(merged) == {*mine, *theirs}
+    sent = json.loads(body_of(Target(HERE, "openai", "m"), Example(1, {"prompt": "hi", "stream": True})))
+    assert sent == {"model": "m", "prompt": "hi", "stream": False}
 
 
 def test_an_answer_as_declared_is_flat_by_name() -> None:
@@ -109,7 +86,7 @@ def test_texts_of_chat_and_of_completions() -> None:
 
 
 def test_plain_http_is_held_to_its_signature_too() -> None:
-    target = Target(HERE, "http", "m", None, ({"name": "score", "datatype": "FP32"},))
+    target = Target(HERE, "http", "m", ({"name": "score", "datatype": "FP32"},))
     assert outputs_of(target, ANY, b'{"score": 0.5}')["score"] == 0.5
     for broken, why in (
         (b'{"x": 1}', "'score' is missing"),

@@ -67,8 +67,9 @@ class Ends:
 
     `flush`: seconds until the gateway has written what it answered. `poll`: seconds between two looks at git. `rollouts`:
     how much may be in motion. `now`: epoch seconds; `clock`: seconds that only go forward, for pauses and budgets.
-    `path`: folders that evaluators find their programs in first. `post`: delivers alerts, to `notify` where a policy names
-    nobody; None: nobody is told anything. `archive`: where closed files of the record go; None: they stay where they are.
+    `path`: folders that evaluators find their programs in first. `envoy`: the program that releases are measured behind; None:
+    our own. `post`: delivers alerts, to `notify` where a policy names nobody; None: nobody is told anything. `archive`: where
+    closed files of the record go; None: they stay where they are.
     `shadow`: where reports on mirrored traffic go; None: this gateway mirrors nothing.
     """
 
@@ -89,6 +90,7 @@ class Ends:
     rng: random.Random
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     path: tuple[str, ...] = ()
+    envoy: str | None = None
     post: Post | None = None
     notify: tuple[str, ...] = ()
     record: RecordSettings = field(default_factory=RecordSettings)
@@ -111,7 +113,7 @@ def assemble(ends: Ends) -> Controller:
     for state in states.values():
         evidence.resume(state)
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
-    staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now)
+    staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now, ends.envoy)
     steering = Steering(ends.gateway, catalog, ends.record.rotate)
     journal = ends.journal
     losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), now, ends.clock)
@@ -199,6 +201,7 @@ class Parts:
                 poll=declared.poll,
                 rollouts=declared.rollouts,
                 path=settings.runtime.path,
+                envoy=declared.gateway.binary,
                 record=declared.record,
                 archive=Archive(settings.archive),
                 shadow=settings.state / SHADOW,

@@ -18,10 +18,13 @@ from typing import Any, Final
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Entry
-from tidegate.engine.table import body_of
+from tidegate.engine.table import arm_of, body_of
 from tidegate.evaluation.job import Job, Measured, Target
 from tidegate.evaluation.process import Cancelled, Ended, measure, run_command
+from tidegate.gateway.front import front
+from tidegate.gateway.model import Upstream
 from tidegate.rollout.acceptance import tolerated
+from tidegate.rollout.traffic import WHOLE, TrafficArm
 from tidegate.runtime.interface import Instance, Runtime
 from tidegate.runtime.launch import environment
 from tidegate.spec.errors import NeedsPerson, TidegateError
@@ -32,6 +35,8 @@ from tidegate.spec.release import Release
 BROKEN_CODES: Final = frozenset({125, 126, 127})
 """Exit codes by which shells and engines say that a command could not be run at all."""
 LAST_LINES: Final = 5
+SPARE: Final = 5.0
+"""Seconds by which the gateway is more patient than whoever measures: a late answer is then told as what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ def plan_of(release: Release, model: Model, how: Validate) -> Plan | None:
     identity = {
         "release": release.digest,
         "protocol": model.protocol,
+        "through": "gateway",  # a report from before the prompt was part of it answers another question
         "examples": examples.model_dump(mode="json", exclude={"uri", "min_examples"}) if examples else None,
         "samples": [samples.sha256, how.requests] if samples else None,
         "evaluator": how.model_dump(mode="json", include={"image", "command", "env"}),
@@ -85,13 +91,20 @@ class Staging:
     """Does plans, one call a job. Safe under several threads."""
 
     def __init__(
-        self, store: Store, blob: Blob, runtime: Runtime, path: tuple[str, ...], now: Callable[[], float]
+        self,
+        store: Store,
+        blob: Blob,
+        runtime: Runtime,
+        path: tuple[str, ...],
+        now: Callable[[], float],
+        envoy: str | None,
     ) -> None:
         self._store = store
         self._blob = blob
         self._runtime = runtime
         self._path = path
         self._now = now
+        self._envoy = envoy
 
     def examine(
         self,
@@ -110,31 +123,13 @@ class Staging:
         began = time.monotonic()
         if server.address is None:
             raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
-        runtime = entry.version.runtime
-        signature = entry.version.signature
-        target = Target(
-            server.address,
-            entry.model.protocol,
-            release.model,
-            body_of(entry.model.protocol, entry.config),
-            signature.outputs if signature else (),
-        )
+        protocol = entry.model.protocol
+        arm = arm_of(TrafficArm(release, "candidate", WHOLE), protocol, entry.config)
+        upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE)
         own = bool(plan.how.image or plan.how.command)
-        found: dict[str, Any] = {"requests": None, "evaluation": None, "refused": None}
         try:
-            if plan.samples is not None and not gentle:
-                path = self._fetch(plan.samples, release.commit)
-                job = self._job(plan, target, path, plan.samples.sha256, entry.model, score=False)
-                found["requests"] = measure(job, plan.how.timeout, cancelled).to_doc()
-            if plan.examples is not None:
-                path = self._fetch(plan.examples, release.commit)
-                if own:
-                    port = runtime.port if runtime else 0
-                    found |= self._own(plan, release, target, server, port, path, cancelled)
-                else:
-                    job = self._job(plan, target, path, plan.examples.sha256, entry.model, gentle=gentle)
-                    found["evaluation"] = measure(job, plan.how.timeout, cancelled).to_doc()
-                _enough(plan.examples, found["evaluation"])
+            with front(release.model, arm, upstream, self._envoy) as gateway:
+                found = self._measure(plan, release, entry, server, gateway, cancelled, gentle=gentle)
         except Cancelled:
             return None
         return {
@@ -148,6 +143,28 @@ class Staging:
             "seconds": round(time.monotonic() - began, 3),
             **found,
         }
+
+    def _measure(
+        self, plan: Plan, release: Release, entry: Entry, server: Instance, gateway: Path,
+        cancelled: Callable[[], bool], *, gentle: bool,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Both kinds of evidence, asked for at the socket file `gateway`. Raises Cancelled, NeedsPerson, RetryLater."""
+        signature = entry.version.signature
+        target = Target(str(gateway), entry.model.protocol, release.model, signature.outputs if signature else ())
+        found: dict[str, Any] = {"requests": None, "evaluation": None, "refused": None}
+        if plan.samples is not None and not gentle:
+            path = self._fetch(plan.samples, release.commit)
+            job = self._job(plan, target, path, plan.samples.sha256, entry.model, score=False)
+            found["requests"] = measure(job, plan.how.timeout, cancelled).to_doc()
+        if plan.examples is not None:
+            path = self._fetch(plan.examples, release.commit)
+            if plan.how.image or plan.how.command:
+                found |= self._own(plan, release, entry, target, server, path, cancelled)
+            else:
+                job = self._job(plan, target, path, plan.examples.sha256, entry.model, gentle=gentle)
+                found["evaluation"] = measure(job, plan.how.timeout, cancelled).to_doc()
+            _enough(plan.examples, found["evaluation"])
+        return found
 
     def _job(self, plan: Plan, target: Target, path: Path, sha256: str, model: Model, **more: Any) -> Job:
         examples = plan.examples
@@ -178,13 +195,17 @@ class Staging:
     # -- an evaluator of the policy's own ------------------------------------------------------------------------------
 
     def _own(
-        self, plan: Plan, release: Release, target: Target, server: Instance, port: int, path: Path,
+        self, plan: Plan, release: Release, entry: Entry, target: Target, server: Instance, path: Path,
         cancelled: Callable[[], bool],
     ) -> dict[str, Any]:  # fmt: skip
         """What its report says; `refused` when it ended with another exit code than 0. Raises when it is broken."""
         inside = "/evaluation/set.jsonl"
         docker = self._runtime.kind == "docker"
-        host, number = ("127.0.0.1", port) if docker else target.address
+        if server.address is None:
+            raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
+        port = entry.version.runtime.port if entry.version.runtime else 0
+        host, number = ("127.0.0.1", port) if docker else server.address
+        through = "/evaluation/gateway.sock"
         facts = {
             "TIDEGATE_ADDRESS": f"http://{host}:{number}",
             "TIDEGATE_EVALUATION_SET": inside if docker else str(path),
@@ -192,12 +213,15 @@ class Staging:
             "TIDEGATE_VERSION": release.version,
             "TIDEGATE_RELEASE": release.digest,
             "TIDEGATE_PROTOCOL": target.protocol,
-            "TIDEGATE_PARAMETERS": json.dumps(target.body or {}),
+            "TIDEGATE_PARAMETERS": json.dumps(body_of(target.protocol, entry.config) or {}),
+            "TIDEGATE_SOCKET": through if docker else target.gateway,
         }
         env = {**facts, **{name: _filled(value, facts) for name, value in plan.how.env.items()}}
         command = [_filled(word, facts) for word in plan.how.command]
         if docker:
-            ended = self._container(plan, release, command, env, server, {inside: path}, cancelled)
+            ended = self._container(
+                plan, release, command, env, server, {inside: path, through: Path(target.gateway)}, cancelled
+            )
         elif not command:
             raise _broken(
                 plan, "this runtime runs commands, and the policy names an image alone", "add validate.command"

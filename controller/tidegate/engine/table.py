@@ -38,7 +38,8 @@ def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] 
     return {**config.parameters, **{name: value for name, value in more.items() if value is not None}} or None
 
 
-def _arm(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
+def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
+    """An arm with the inference config of its release."""
     found = Arm(
         release=arm.release.id,
         role=arm.role,
@@ -60,7 +61,7 @@ def _arm(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
 def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry]) -> Route:
     """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration, and may raise."""
     model_name, feature = split_route(name)
-    arms = [_arm(arm, model.protocol, entry(arm.release).config) for arm in split.arms]
+    arms = [arm_of(arm, model.protocol, entry(arm.release).config) for arm in split.arms]
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,

@@ -12,15 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model server, and how it is spoken to. `body` is merged into each request, as the gateway would.
+    """A model server behind a gateway of its own at the socket file `gateway`, which puts the release's inference config in.
 
     `outputs`: the signature's, each with `name`, `datatype`, `shape`; empty when nothing is declared.
     """
 
-    address: tuple[str, int]
+    gateway: str
     protocol: str
     model: str
-    body: Mapping[str, Any] | None = None
     outputs: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -55,7 +54,6 @@ class Job:
     def of(cls, doc: Mapping[str, Any]) -> Job:
         """What `to_doc` wrote, read back from JSON."""
         target = dict(doc["target"])
-        target["address"] = (str(target["address"][0]), int(target["address"][1]))
         target["outputs"] = tuple(target["outputs"])
         lists = {name: tuple(doc[name]) for name in ("metrics", "labels")}
         return cls(**{**doc, **lists, "target": Target(**target)})

@@ -29,6 +29,9 @@ TOLD: Final = 5
 HOPELESS: Final = 20
 """Failures that are looked at, however few are tolerated: what is wrong should be seen whole."""
 WARM_UP: Final = 2
+CAUSE_HEADER: Final = "x-tidegate-cause"
+"""Set by the gateway (gateway/bootstrap.py) on what it answers itself because the server did not: Envoy's flags."""
+UNREACHED: Final = ("UF", "UH", "NC")
 LARGEST: Final = 64 << 20
 """Bytes of one answer."""
 
@@ -47,7 +50,7 @@ async def _measure(job: Job, examples: Sequence[Example]) -> Measured:
     enough = max(HOPELESS, int(job.tolerated * len(examples)))
     ahead = iter(range(len(examples)))
     timeout = aiohttp.ClientTimeout(total=job.patience)
-    connector = aiohttp.TCPConnector(limit=job.concurrency)
+    connector = aiohttp.UnixConnector(job.target.gateway, limit=job.concurrency)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
 
         async def lane() -> None:
@@ -83,7 +86,7 @@ async def _measure(job: Job, examples: Sequence[Example]) -> Measured:
 async def _ask(session: aiohttp.ClientSession, job: Job, example: Example) -> tuple[Answered, str]:
     """One example, and why it failed ('': it did not). Raises RetryLater when nobody listens."""
     target = job.target
-    url = f"http://{target.address[0]}:{target.address[1]}{path_of(target, example)}"
+    url = f"http://gateway/{target.model}{path_of(target, example)}"
     body = body_of(target, example)
     failed = Answered(example.expected, example.slices)
     for pause in (*PAUSES, None):
@@ -91,15 +94,18 @@ async def _ask(session: aiohttp.ClientSession, job: Job, example: Example) -> tu
         try:
             async with session.post(url, data=body, headers={"content-type": "application/json"}) as answer:
                 content = await answer.content.read(LARGEST)
+                _from_the_server(answer)
             seconds = time.perf_counter() - began
         except TimeoutError:
             return replace(failed, seconds=time.perf_counter() - began), f"no answer within {job.patience:g} s"
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, _NobodyError) as error:
             if pause is not None:
                 await asyncio.sleep(pause)
                 continue
+            if isinstance(error, _NobodyError):
+                raise RetryLater(f"the server of {target.model} takes no connection", delay=1.0) from error
             if isinstance(error, aiohttp.ClientConnectorError):
-                raise RetryLater(f"nobody listens at {target.address[0]}:{target.address[1]}", delay=1.0) from error
+                raise RetryLater(f"nobody listens at {target.gateway}", delay=1.0) from error
             return failed, f"the connection broke {len(PAUSES) + 1} times: {error}"
         failed = replace(failed, seconds=seconds)
         if not 200 <= answer.status < 300:
@@ -113,6 +119,19 @@ async def _ask(session: aiohttp.ClientSession, job: Job, example: Example) -> tu
             return failed, str(error)
         return answered, ""
     raise AssertionError("the last try returns or raises")
+
+
+class _NobodyError(Exception):
+    """The gateway could not reach the server."""
+
+
+def _from_the_server(answer: aiohttp.ClientResponse) -> None:
+    """Raises what a client without a gateway would have met, where the gateway answers for a server that did not."""
+    cause = answer.headers.get(CAUSE_HEADER, "")
+    if any(flag in UNREACHED for flag in cause.split(",")):
+        raise _NobodyError(cause)
+    if cause:
+        raise aiohttp.ServerDisconnectedError("the server closed the connection")
 
 
 def _whole(answered: Answered, job: Job) -> None:

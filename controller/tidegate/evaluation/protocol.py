@@ -1,6 +1,7 @@
-"""One request and its answer in each protocol: where it goes, what is merged into it, and what the answer must look like.
+"""One request and its answer in each protocol: what a client would send and where, and what the answer must look like.
 
-Pure. `merge` is what the gateway's Lua does to a body. Neighbours: measure.py sends, metrics.py takes the outputs.
+Pure. The release's inference config is the gateway's business (gateway/front.py).
+Neighbours: measure.py sends, metrics.py takes the outputs.
 """
 
 from __future__ import annotations
@@ -36,23 +37,11 @@ def path_of(target: Target, example: Example) -> str:
 
 
 def body_of(target: Target, example: Example) -> bytes:
-    """The request's body: the example's input with the inference config merged into it; a config always wins."""
+    """The request's body, as a client would send it: the example's input."""
     body = example.input
     if target.protocol == "openai" and isinstance(body, Mapping):
         body = {"model": target.model, **body, "stream": False}
-    if target.body is not None and isinstance(body, Mapping):
-        body = merge(body, target.body)
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def merge(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """`theirs` over `mine`: objects member by member at every depth, anything else replaced."""
-    merged = dict(mine)
-    for name, value in theirs.items():
-        before = merged.get(name)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        merged[name] = merge(before, value) if both and isinstance(before, Mapping) else value
-    return merged
 
 
 def outputs_of(target: Target, example: Example, content: bytes) -> dict[str, Any]:

@@ -22,6 +22,8 @@ MAX_CONNECTIONS = 65536
 UPGRADES = [{"upgrade_type": "websocket"}]
 
 RELEASE_HEADER = "x-tidegate-release"
+CAUSE_HEADER = "x-tidegate-cause"
+"""Of an answer that a front gives itself because the server gave none: Envoy's flags (evaluation/measure.py reads it)."""
 _INTERNAL = [
     {
         "name": "envoy.bootstrap.internal_listener",
@@ -117,8 +119,22 @@ def bootstrap(
 
 def trial(clusters: bytes, routes: bytes, listeners: bytes) -> bytes:
     """A bootstrap that says all at once what these files would say one by one: for an Envoy that only checks it."""
+    return _at_once(clusters, routes, listeners, _socket("127.0.0.1:0"), own_answers())
+
+
+def front(clusters: bytes, routes: bytes, listeners: bytes, socket: Path) -> bytes:
+    """The same for an Envoy that serves at this socket file. Its own answers carry `CAUSE_HEADER`: they are no release's."""
+    answers = own_answers()
+    for mapper in answers["mappers"]:
+        mapper["headers_to_add"] = [{"header": {"key": CAUSE_HEADER, "value": "%RESPONSE_FLAGS%"}}]
+    return _at_once(clusters, routes, listeners, {"pipe": {"path": str(socket), "mode": 0o666}}, answers)
+
+
+def _at_once(
+    clusters: bytes, routes: bytes, listeners: bytes, address: Mapping[str, Any], answers: Mapping[str, Any]
+) -> bytes:
     (routing,), named = _resources(routes), _resources(clusters)
-    manager = _connection_manager({"route_config": routing}, None)
+    manager = _connection_manager({"route_config": routing}, None) | {"local_reply_config": answers}
     return orjson.dumps(
         {
             "bootstrap_extensions": _INTERNAL,
@@ -127,8 +143,8 @@ def trial(clusters: bytes, routes: bytes, listeners: bytes) -> bytes:
                 "listeners": [
                     *_plain(orjson.loads(listeners)["resources"]),
                     {
-                        "name": "trial",
-                        "address": _socket("127.0.0.1:0"),
+                        "name": "alone",
+                        "address": address,
                         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
                     },
                 ],
