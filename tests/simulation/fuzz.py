@@ -17,7 +17,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,6 +26,8 @@ from sim_story import Story, make, mirror_folder, play, pure_work_once, template
 from sim_watch import Broken
 
 CHUNK = 25
+AGED = 80
+"""Chunks after which a process makes way for a new one: what stories leave in memory is collected seldom."""
 
 
 @contextlib.contextmanager
@@ -101,8 +102,8 @@ def main() -> int:
     failed: list[tuple[int, str, str]] = []
     done = 0
     fork, kept = multiprocessing.get_context("fork"), contextlib.ExitStack()
-    with ProcessPoolExecutor(given.jobs, fork, _begin, (kept,)) as pool:
-        for count, found in pool.map(_chunk, chunks):
+    with fork.Pool(given.jobs, _begin, (kept,), maxtasksperchild=AGED) as pool:
+        for count, found in pool.imap(_chunk, chunks):
             done += count
             failed += found
             for seed, rule, text in found:

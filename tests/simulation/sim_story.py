@@ -269,7 +269,7 @@ class Stage:
         world.armed.clear()
         self.watch.stir()
         for box in world.boxes.values():
-            box.deaf = box.ill = 0.0
+            box.deaf, box.ill = min(box.deaf, world.mono), min(box.ill, world.mono)
         for pilot in self.watch.pilots:
             pilot.pause(0.0)
             if pilot.dead:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DRAIN = 1.5
 """Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
+HANG = 12.0
+"""Seconds that a job takes at most that was begun while everything hung."""
 AUDITED = 5
 """After every so many passes what is remembered is reckoned anew."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
@@ -91,6 +93,7 @@ class Watcher(AtTheEnd):
         self.told_at = 0.0
         self._broken: Broken | None = None
         self._calm = 0.0
+        self._answers_at = 0.0
         self._wrong: dict[tuple[str, str], float] = {}
 
     # -- telling -------------------------------------------------------------------------------------------------------
@@ -384,12 +387,22 @@ class Watcher(AtTheEnd):
     def _stable_serves(self, doc: Doc) -> bool:
         """Whether the stable release has served without a break for as long as it takes to know it."""
         world, digest = self.world, doc["stable"]["workload"]
-        return any(
-            box.digest == digest
-            and box.answers(world.mono)
-            and world.mono - max(box.ready_at, box.deaf, box.ill) > STALE
-            for box in world.boxes.values()
-        ) and not self._lately(digest)
+        return (
+            not self._hung()
+            and any(
+                box.digest == digest
+                and box.answers(world.mono)
+                and world.mono - max(box.ready_at, box.deaf, box.ill) > STALE
+                for box in world.boxes.values()
+            )
+            and not self._lately(digest)
+        )
+
+    def _hung(self) -> bool:
+        """Whether questions that were asked while everything hung may still be without their answers."""
+        if self.world.bad("hang"):
+            self._answers_at = self.world.mono + HANG
+        return self.world.mono < self._answers_at
 
     def _lately(self, digest: str) -> bool:
         return any(
@@ -424,7 +437,7 @@ class Watcher(AtTheEnd):
             for text in stale(pilot.controller, world.now()):
                 self.broken("memo", text)
         ill = any(world.bad(what) for what in ("runtime", "disk", "gateway", "hang", "busy", "store", "deaf"))
-        if ill or not world.envoy.up or pilot.paused():
+        if ill or not world.envoy.up or pilot.paused() or self._hung():
             self.stir()
         found: dict[tuple[str, str], str] = {}
         for route, doc in self.states.items():

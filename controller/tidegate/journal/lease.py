@@ -67,14 +67,13 @@ class Patience:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._seen: tuple[int, int] | None = None
+        self._seen: Holder | None = None
         self._since = 0.0
 
     def over(self, holder: Holder) -> bool:
         """Whether this holder has not renewed for TTL, as seen from here: no comparison of two clocks."""
-        seen = (holder.epoch, holder.beat)
-        if seen != self._seen:
-            self._seen, self._since = seen, self._clock()
+        if holder != self._seen:  # all of it: another journal in this place counts its epochs anew
+            self._seen, self._since = holder, self._clock()
         return self._clock() - self._since > TTL
 
 
