@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,38 @@ def test_many_notes_survive_gits_own_fan_out(world: World, commit: str) -> None:
     world.mirror.fetch()
     record(world.mirror).reject("digits", release("2.1.0", commit, "b"), touched=commit, reason="bad", at=1.0)
     assert [note.reason for note in record(world.mirror).notes()] == ["bad"]
+
+
+def test_a_fetch_sees_a_commit_while_a_push_of_promotions_is_under_way(world: World, commit: str) -> None:
+    began, may_end = world.folder / "began", world.folder / "may-end"
+    hold = f"touch {began}\nfor i in $(seq 600); do test -e {may_end} && exit 0; sleep 0.05; done\nexit 1\n"
+    promotion = Promotion("digits", release("2.0.0", commit), commit, "passed", 1.0)
+    with ThreadPoolExecutor(1) as pool:
+        world.hook("pre-receive", hold)
+        pushing = pool.submit(record(world.mirror).promote_all, [promotion])
+        try:
+            deadline = time.monotonic() + 20
+            while not began.exists():
+                assert time.monotonic() < deadline and not pushing.done()
+                time.sleep(0.01)
+            world.hook("pre-receive", "exit 0\n")
+            later = world.clone.commit("two", {"a": "2"})
+            assert world.mirror.fetch() == later
+            assert not pushing.done()
+        finally:
+            may_end.touch()
+        assert pushing.result(20) == [None]
+    assert record(world.mirror).promoted() == {"digits": commit}
+    assert git("rev-parse", "refs/tidegate/production/digits", cwd=world.remote) == commit
+
+
+def test_what_a_fetch_set_back_during_a_push_is_made_anew_on_what_is_there(world: World, commit: str) -> None:
+    writes = record(world.mirror)
+    writes.promote("digits", release("2.0.0", commit), touched=commit, reason="passed", at=1.0)
+    later = world.clone.commit("two", {"a": "2"})
+    world.mirror.fetch()
+    for ref in ("refs/tidegate/production/digits", "refs/notes/tidegate"):
+        world.mirror.git.run("update-ref", "-d", ref)  # as the remote was when that fetch looked
+    writes.promote("digits", release("2.1.0", later, "b"), touched=later, reason="passed", at=2.0)
+    assert git("rev-parse", "refs/tidegate/production/digits", cwd=world.remote) == later
+    assert [note.version for note in writes.notes()] == ["2.0.0", "2.1.0"]

@@ -76,6 +76,8 @@ def _routes(controller: Any, now: float) -> Iterator[str]:
     routes, snapshot = controller.routes, controller.snapshot
     ready, news = controller.fleet.servers.readiness(), controller.fleet.servers._news
     awake = set(routes.resting.awake())
+    if set(routes.owing) != {route for route, state in routes.states.items() if state.duties}:
+        yield f"who owes git anything: {sorted(routes.owing)}"
     for route, state in routes.states.items():
         if route in awake:
             continue

@@ -186,8 +186,8 @@ def _of_the_world(chance: random.Random, models: tuple[str, ...], until: float) 
     at = _at(chance, until)
     kind = chance.choices(
         ("fault", "trouble", "kill", "end_server", "remove_server", "kill_gateway", "jump", "pause", "foreign", "ill",
-         "restart", "rebuild", "reboot", "lose_all"),
-        (12, 9, 4, 4, 2, 2, 1, 1.5, 1, 2, 1, 0.7, 0.7, 1),
+         "restart", "rebuild", "reboot", "lose_all", "set_back"),
+        (12, 9, 4, 4, 2, 2, 1, 1.5, 1, 2, 1, 0.7, 0.7, 1, 0.7),
     )[0]  # fmt: skip
     match kind:
         case "fault":
@@ -201,6 +201,8 @@ def _of_the_world(chance: random.Random, models: tuple[str, ...], until: float) 
             return Act(at, kind, (chance.randint(0, 5),))
         case "jump":
             return Act(at, kind, (chance.choice((-3600.0, -5.0, -0.5, 0.5, 5.0, 3600.0)),))
+        case "set_back":
+            return Act(at, kind, (0, round(chance.choice((0.1, 1.0, 8.0)), 1), chance.choice((5.0, 3600.0))))
         case "pause":
             return Act(at, kind, (0, round(chance.uniform(0.5, 12.0), 1)))
         case "foreign":
@@ -339,6 +341,11 @@ class Stage:
         self.world.flush()
         self.world.offset += seconds
         self.watch.jumps += 1
+
+    def set_back(self, number: int, again: float, seconds: float) -> None:
+        """The controller is killed, and before it starts again the host's clock is set back: what is journaled is yet to come."""
+        self.kill(number, again)
+        self.jump(-seconds)
 
     def foreign(self, model: str, kind: int) -> None:
         """A server that is not ours: of no model at all, of an unknown model under our label, or with our model's name."""

@@ -16,7 +16,7 @@ from sim_people import config, flow, model, version
 from sim_story import Stage, Story
 
 import fuzz
-from tidegate.engine import deciding, steering
+from tidegate.engine import deciding, sources, steering
 from tidegate.engine.demand import Demand
 from tidegate.rollout.state import Desired
 
@@ -136,6 +136,7 @@ def test_one_changed_deployment_makes_work_for_its_own_route_alone(tmp_path: Pat
         mock.patch.object(steering, "build_route", counting("build", steering.build_route, lambda name, *_: name)),
         mock.patch.object(Demand, "look", counting("demand", Demand.look, lambda _, state, *__: state.route)),
         mock.patch.object(gateway, "apply", apply),
+        mock.patch.object(sources, "_guardrails", wraps=sources._guardrails) as rails,
     ):
         stage.people.commit_files("One of them", {"models/m7/deployment.yaml": asks("m7", "2.0.0")})
         until(stage, lambda: controller.snapshot is not before and stage.watch.rests())
@@ -144,9 +145,47 @@ def test_one_changed_deployment_makes_work_for_its_own_route_alone(tmp_path: Pat
     assert {what for what, _ in seen} == {"advance", "build", "demand"}
     assert set().union(*(changed or () for changed in told)) == {"m7"}
     assert None not in told
+    assert rails.call_count == 1
     same = {route for route, wish in controller.snapshot.desired.items() if wish is before.desired[route]}
     assert same == set(before.desired) - {"m7"}
     assert all(isinstance(wish, Desired) for wish in controller.snapshot.desired.values())
     now = controller.steering._tables.table()
     kept = sum(old is new for old, new in zip(table.routes, now.routes, strict=True))
     assert kept == MANY - 1
+
+
+def test_a_promotion_that_git_is_yet_to_be_told_of_keeps_no_route_awake(tmp_path: Path) -> None:
+    stage = at_rest(tmp_path / "few", FEW)
+    controller: Any = stage.watch.pilots[0].controller
+    stage.world.until["noteless"] = float("inf")
+    stage.people.commit_files("One of them", {"models/m7/deployment.yaml": asks("m7", "2.0.0")})
+    until(stage, lambda: controller.routes.states["m7"].stable.version == "2.0.0")
+    stage.world.run(stage.world.mono + 20.0)  # its step, and its standby's time
+    assert list(controller.routes.owing) == ["m7"]
+    with mock.patch.object(deciding, "advance", wraps=deciding.advance) as advance:
+        stage.world.run(stage.world.mono + 20.0)
+    assert advance.call_count == 0
+    stage.world.until["noteless"] = 0.0
+    stage.world.run(stage.world.mono + 120.0)  # a refusal is for a person: it is tried again once a minute
+    assert not controller.routes.owing
+
+
+def test_a_long_pass_is_no_absence_in_which_all_servers_have_to_be_asked_anew(tmp_path: Path) -> None:
+    stage = at_rest(tmp_path / "few", FEW)
+    controller: Any = stage.watch.pilots[0].controller
+    right = controller.steering.table
+
+    def slow(*given: Any) -> None:
+        right(*given)
+        stage.world.mono += 8.0
+
+    with (
+        mock.patch.object(controller.steering, "table", slow),
+        mock.patch.object(controller.fleet, "doubt", wraps=controller.fleet.doubt) as doubt,
+    ):
+        stage.world.run(stage.world.mono + 30.0)
+    assert doubt.call_count == 0
+    stage.pause(0, 12.0)
+    with mock.patch.object(controller.fleet, "doubt", wraps=controller.fleet.doubt) as doubt:
+        stage.world.run(stage.world.mono + 30.0)
+    assert doubt.call_count == 1

@@ -85,6 +85,11 @@ FOUND = {
         acts((1.48, "deploy", ("m", "1.0.0", "fast")), (7.01, "deploy", ("m", "4.0.0", None, 2)),
              (12.4, "jump", (-3600.0,))), 12.9,
     ),
+    "a clock that is set back while no controller runs stops no timer": Story(
+        1312, ("m",), (("m 1.0.0", "good"), ("m 4.0.0", "bad")),
+        acts((1.48, "deploy", ("m", "1.0.0", "fast")), (7.01, "deploy", ("m", "4.0.0", None, 2)),
+             (12.4, "set_back", (0, 1.0, 3600.0))), 14.9,
+    ),
     "a host that comes up with a full disk starts its gateway when there is room": Story(
         164, ("m",), GOOD,
         acts((1.0, "deploy", ("m", "1.0.0", "fast")), (18.0, "trouble", ("disk", 12.0)), (19.0, "reboot", ())), 31.0,

@@ -50,6 +50,8 @@ OBSERVE_EVERY = 1.0
 ROTATE_EVERY = 10  # passes
 FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
+LONGEST_PASS = 30.0
+"""Seconds from one pass to the next that are no absence, however much there was to do in it."""
 SET_BACK = 2.0
 """Seconds by which a wall clock goes back in one pass only when somebody sets it: it is slewed otherwise."""
 
@@ -111,9 +113,11 @@ class Controller:
         self._rng = rng
         self._next_fetch = 0.0
         self._next_observe = 0.0
-        self._awake_since = now()
-        self._looks_since = self._last_pass = clock()
-        self._offset = now() - clock()
+        # Where the clock was set back while no controller ran, its last one wrote down a later moment: it is noticed at once.
+        begun = max(now(), float((journal.cursor("record") or {}).get("at", 0.0)))
+        self._awake_since = begun
+        self._looks_since = self._last_pass = self._last_end = clock()
+        self._offset = begun - clock()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
@@ -142,6 +146,12 @@ class Controller:
 
         Raises LeaseLost when another controller acts by now: nothing more must be done.
         """
+        try:
+            return self._pass(hints)
+        finally:
+            self._last_end = self._clock()
+
+    def _pass(self, hints: set[Hint]) -> float:
         self.ticks += 1
         self.journal.hold()
         self._notice_absence()
@@ -162,7 +172,8 @@ class Controller:
         self._reconcile(may_stop=durable and self.steering.settled)
         self.sources.submit(self.evidence.arrivals)
         if durable:
-            self.duties.submit(self._awake(), self.workers, {outcome.duty for _, outcome in self._unread})
+            owing = {route: self.routes.states[route] for route in self.routes.owing}
+            self.duties.submit(owing, self.workers, {outcome.duty for _, outcome in self._unread})
             if self.snapshot.commit is not None and self._retention.due(self._clock()):
                 self._retention.submit(self.routes.states, self.routes.wishes(self.snapshot), self.workers)
             if self.archiving is not None and self.archiving.due(self._clock()):
@@ -174,10 +185,10 @@ class Controller:
 
     def _notice_absence(self) -> None:
         """After a sleep (a suspended host, a stopped process) what was known of servers is as old as before a start."""
-        last, self._last_pass = self._last_pass, self._clock()
-        if self._last_pass - last > LONGEST_WAIT:
-            log.info("was away for %.0f s: the servers are asked anew", self._last_pass - last)
-            self._known, self._looks_since, self._awake_since = False, self._last_pass, self._now()
+        now, last, self._last_pass = self._clock(), self._last_pass, self._clock()
+        if now - self._last_end > LONGEST_WAIT or now - last > LONGEST_PASS:
+            log.info("was away for %.0f s: the servers are asked anew", now - last)
+            self._known, self._looks_since, self._awake_since = False, now, self._now()
             self._next_observe = self._next_fetch = 0.0
             self.fleet.doubt()
 
@@ -227,12 +238,12 @@ class Controller:
             self.problems.note("alerts", None)
 
     def _in_motion(self) -> bool:
-        return not self.steering.settled or any(
-            state.candidate or state.duties or state.degraded for state in self._awake().values()
-        )
+        if self.routes.owing or not self.steering.settled:
+            return True
+        return any(state.candidate or state.degraded for state in self._awake().values())
 
     def _awake(self) -> dict[str, RouteState]:
-        """The routes that are not at rest: all that is on trial or owed to git is among them."""
+        """The routes that are not at rest: all that is on trial is among them."""
         return {route: self.routes.states[route] for route in self.routes.resting.awake()}
 
     def _took(self, done: Done) -> None:
@@ -354,8 +365,8 @@ class Controller:
     # -- acting ----------------------------------------------------------------------------------------------------
 
     def _known_so_far(self) -> dict[str, Any]:
-        """How far the record and all other sources were read."""
-        return {**self.evidence.to_doc(), "sources": self.sources.to_doc()}
+        """How far the record and all other sources were read, and when that was."""
+        return {**self.evidence.to_doc(), "sources": self.sources.to_doc(), "at": self._now()}
 
     def _save(self, absorbed: bool) -> bool:
         """Make what was decided durable. False when the journal cannot be written: nothing but safety may act then."""

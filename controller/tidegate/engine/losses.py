@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 GATEWAY = "gateway"
 """The journal's cursor that says which Envoy was seen last."""
 EVERY = 1.0
+SELDOM = 50
+"""How much longer than an answer took nobody asks again: with thousands of clusters Envoy needs a tenth of a second for it."""
 SHOWN = 5
 
 
@@ -59,8 +61,9 @@ class Losses:
         """Ask Envoy how many answers it has given, now and then."""
         self._asked = None
         if self._clock() >= self._next:
-            self._next = self._clock() + EVERY
+            began = self._clock()
             self._asked = self._steering.ended()
+            self._next = self._clock() + max(EVERY, SELDOM * (self._clock() - began))
 
     def compare(self, *, caught_up: bool) -> None:
         """The record was read, `caught_up` to its end."""

@@ -31,6 +31,7 @@ class Routes:
         self._ended = dict(ended or {})
         self._seen = Snapshot()
         self._waiting: list[str] = []
+        self.owing: dict[str, None] = {}  # in order: who has anything that git is yet to be told
         self.resting = Resting(self._numbers.__getitem__)
         for state in states.values():
             self.put(state)
@@ -45,6 +46,10 @@ class Routes:
         if state.route not in self._states:
             self._numbers[state.route] = next(self._count)
         self._states[state.route] = state
+        if state.duties:
+            self.owing[state.route] = None
+        else:
+            self.owing.pop(state.route, None)
         self.resting.wake([state.route])
 
     def begin(self, snapshot: Snapshot, remembered: Remembered) -> list[str]:
@@ -140,6 +145,7 @@ class Routes:
             ):
                 self._ended[route] = state.rejected  # its override may come back by the same commit
                 del self._states[route], self._numbers[route]
+                self.owing.pop(route, None)
                 self.resting.forget(route)
                 self.put(_owing(self._states[model], route, state))
                 gone.append(state)

@@ -69,7 +69,9 @@ class Sources:
         self._taken: dict[str, int] = dict(saved.get("taken", {}))
         self._followed: dict[str, _Followed] = {}
         self._in_git: dict[str, Metrics] | None = _metrics(saved["asked"]) if "asked" in saved else None
+        self._seen: Mapping[str, Desired | str] = {}  # what no commit touches is the same object in the next one
         self._next_feedback = 0.0
+        self._set_back = 0.0  # since the start: what is taken up only later moves along then
         self._under_way: Counter[str] = Counter()
         self._counts: Mapping[str, Mapping[str, int]] = {}
         self._problem: TidegateError | None = None
@@ -82,12 +84,15 @@ class Sources:
 
         Of a route whose files cannot be read (its wish is the reason), what was known stays.
         """
-        known, found = self._in_git or {}, dict[str, Metrics]()
+        known, before, found = self._in_git or {}, self._seen, dict[str, Metrics]()
         for route, wish in desired.items():
-            metrics = _feedback(_guardrails(wish.policy)) if isinstance(wish, Desired) else known.get(route, {})
+            if isinstance(wish, Desired) and before.get(route) is not wish:
+                metrics = _feedback(_guardrails(wish.policy))
+            else:
+                metrics = known.get(route, {})
             if metrics:
                 found[route] = metrics
-        self._in_git = found
+        self._seen, self._in_git = desired, found
         self._tell_desk()
 
     def follow(self, state: RouteState) -> None:
@@ -117,6 +122,7 @@ class Sources:
         if saved is not None and saved["trial"] == trial.name:
             for key in polls.keys() & saved["polls"].keys():
                 polls[key].resume(saved["polls"][key])
+                polls[key].shift(self._set_back)
         elif before is not None and before.trial == trial.name:
             polls |= {key: poll for key, poll in before.polls.items() if key in polls}
         return _Followed(
@@ -251,6 +257,7 @@ class Sources:
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds)."""
         self._next_feedback += by
+        self._set_back += by
         for one in self._followed.values():
             for poll in one.polls.values():
                 poll.shift(by)

@@ -257,7 +257,7 @@ class Gateway:
         running = self._lifecycle.running()
         if running is None:
             raise RetryLater("Envoy does not run", where="gateway", fix="start it with `start()`", delay=0.1)
-        stats = self._admin.stats(_ENDED)
+        stats = self._admin.stats(_ENDED, used=True)
         requests = int(stats.get("http.tidegate.downstream_rq_total", 0)) - int(
             stats.get("http.tidegate.downstream_rq_active", 0)
         )

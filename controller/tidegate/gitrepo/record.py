@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -74,6 +75,7 @@ class Record:
         self._git = mirror.git
         self._rng = rng or random.Random()  # noqa: S311 spreads retries, guards nothing
         self._sleep = sleep
+        self._writing = threading.Lock()
 
     def promote(self, route: str, release: Release, *, touched: str, reason: str, at: float) -> None:
         """Note the promotion and move the route's ref to `release.commit`, in one push.
@@ -126,18 +128,14 @@ class Record:
         """Append the notes to what the remote has, move the refs, push all; on a race, again on what is there then."""
         errors: list[TidegateError | None] = [None] * len(decisions)
         left = dict(enumerate(decisions))
-        with self._mirror.lock:
+        with self._writing:
             for attempt in range(ATTEMPTS):
-                updates = [*self._append([note for note, _ in left.values()]), *self._move(list(left.values()))]
+                with self._mirror.lock:
+                    updates = [*self._append([note for note, _ in left.values()]), *self._move(list(left.values()))]
                 if not updates:
                     return errors
-                pushed = self._mirror.remote.push(updates)
-                done = [update for update, result in zip(updates, pushed, strict=True) if result.outcome == "ok"]
-                self._git.run(
-                    "update-ref", "--stdin", stdin="".join(f"update {u.ref} {u.commit}\n" for u in done).encode()
-                )
-                if len(done) >= MANY:  # a fetch looks at all refs, and one file a ref is slow to look at
-                    self._git.run("pack-refs", "--all")
+                pushed = self._mirror.remote.push(updates)  # without the lock: a fetch must not wait for it
+                self._pushed([update for update, one in zip(updates, pushed, strict=True) if one.outcome == "ok"])
                 refused = {result.ref: result.reason for result in pushed if result.outcome == "refused"}
                 for index, (note, ref) in list(left.items()):
                     which = NOTES_REF if NOTES_REF in refused else ref
@@ -151,6 +149,16 @@ class Record:
         for index, (note, _) in left.items():
             errors[index] = RetryLater(f"others wrote git's notes faster {ATTEMPTS} times", where=note.route, delay=5.0)
         return errors
+
+    def _pushed(self, done: Sequence[Update]) -> None:
+        """The remote has these: so has the mirror. A fetch that had looked before may set them back, which the next one mends:
+
+        until then what is here is older than the remote, and a push that builds on it loses the race and is made anew.
+        """
+        with self._mirror.lock:
+            self._git.run("update-ref", "--stdin", stdin="".join(f"update {u.ref} {u.commit}\n" for u in done).encode())
+            if len(done) >= MANY:  # a fetch looks at all refs, and one file a ref is slow to look at
+                self._git.run("pack-refs", "--all")
 
     def _append(self, decisions: Sequence[Note]) -> list[Update]:
         """The notes with what they lack of these, or nothing when all is there. One commit of notes for all of them."""

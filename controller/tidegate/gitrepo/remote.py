@@ -43,7 +43,7 @@ class Pushed:
 class Remote:
     """`url` is a URL, a path, or the name of a remote; `tracking` the local ref that follows the branch.
 
-    `author` signs the commits made here. `lock`: held while refs of `git` are fetched or pushed, by whichever thread.
+    `author` signs the commits made here. `lock`: held while refs of `git` are fetched or set, by whichever thread.
     """
 
     git: Git
