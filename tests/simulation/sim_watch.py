@@ -437,7 +437,7 @@ class Watcher(AtTheEnd):
             for text in stale(pilot.controller, world.now()):
                 self.broken("memo", text)
         ill = any(world.bad(what) for what in ("runtime", "disk", "gateway", "hang", "busy", "store", "deaf"))
-        if ill or not world.envoy.up or pilot.paused() or self._hung():
+        if self._hung() or ill or not world.envoy.up or pilot.paused():
             self.stir()
         found: dict[tuple[str, str], str] = {}
         for route, doc in self.states.items():

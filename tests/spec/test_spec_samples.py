@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.spec.policy import Guardrail, PolicyFields
@@ -106,6 +106,7 @@ NUMBERS = st.floats(-5, 5) | st.sampled_from([0.0, 0.5, 1.0, 100.0, 1e6])
     source=st.sampled_from(["gateway", "feedback"]),
     numbers=st.tuples(NUMBERS, NUMBERS, st.floats(0.001, 1.0), st.floats(0, 1e9), st.floats(0.001, 1000)),
 )
+@example("latency_p95_ms", "max_ratio", "gateway", (0.25, 0.0, 0.25, 0.0, 0.25))  # rounding alone went below zero
 def test_whatever_a_policy_says_the_arithmetic_gives_a_number(
     metric: str, name: str, source: str, numbers: tuple[float, float, float, float, float]
 ) -> None:

@@ -26,7 +26,9 @@ LARGEST = 1000.0
 def bernoulli_kl(p: float, q: float) -> float:
     """Information per request (nats) that tells a rate p from a rate q."""
     terms = ((p, q), (1 - p, 1 - q))
-    return sum(x * math.log(x / y) if y > 0 else math.inf for x, y in terms if x > 0)
+    return max(
+        0.0, sum(x * math.log(x / y) if y > 0 else math.inf for x, y in terms if x > 0)
+    )  # never below, but for rounding
 
 
 def rates_information(p_c: float, p_b: float, ratio: float, per_candidate: float) -> float:
