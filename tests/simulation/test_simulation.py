@@ -40,6 +40,12 @@ def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
 
 
 FOUND = {
+    "a controller that sees its servers late asks them all the same before it moves anything": Story(
+        64026, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((0.44, "deploy", ("m", "1.0.0", "alone")), (3.24, "deploy", ("m", "1.0.0", None, 2)),
+             (33.91, "deploy", ("m", "5.0.0", None, 2)), (38.04, "trouble", ("runtime", 6.7)),
+             (39.12, "fault", ("journal.committed", "kill_before")), (45.76, "remove_server", (0,))), 46.26,
+    ),
     "what was rejected on an override that ended is remembered where git takes no notes": Story(
         4375, ("m",), (*GOOD[:3], ("m 4.0.0", "bad"), ("m 5.0.0", "good")),
         acts((7.88, "feature", ("m", "f", "4.0.0")), (11.54, "feature", ("m", "g", "4.0.0")),

@@ -218,6 +218,7 @@ class Controller:
             states = self.routes.states.values()
             self.fleet.take_over(state.stable.workload for state in states if state.stable is not None)
         if not self.fleet.observed:
+            self._looks_since = self._clock()  # nobody can be asked yet
             return False
         self._demand.note(self.routes.resting.awake(), ())
         self._reconcile(may_stop=False)
