@@ -97,7 +97,7 @@ def test_without_users_a_rollout_holds_and_goes_on_when_they_come(world: World) 
     commit = world.deploy("1.1.0")
     held = world.until("held", commit=commit)
     assert "no requests" in held["reason"]
-    assert world.route()["candidate"]["step"] == "canary"
+    world.wait(lambda: world.route()["candidate"]["step"] == "canary", "the status to say so")
     with world.traffic() as users:
         world.until("promoted", commit=commit)
     assert not users.failed()

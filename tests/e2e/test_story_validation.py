@@ -146,7 +146,7 @@ def test_a_set_that_cannot_judge_holds_the_candidate_and_rejects_nobody(
     commit = world.deploy("1.0.0")
     held = world.until("held", commit=commit)
     assert cause in held["reason"]
-    assert world.route()["candidate"]["hold"] == "validation"
+    world.wait(lambda: world.route()["candidate"]["hold"] == "validation", "the status to say so")
     assert "rolled_back" not in world.kinds()
 
 
