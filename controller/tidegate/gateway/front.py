@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +26,14 @@ from tidegate.spec.errors import NeedsPerson, RetryLater
 
 _START: Final = 10.0
 _GRACE: Final = 2.0
+_GUARD: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Begins a program that the kernel ends with the thread that began it (1: PR_SET_PDEATHSIG), from its first moment on:
+Envoy asks for that itself, but only after it has started, and would outlive a controller that is killed before."""
 
 
 @contextmanager
@@ -48,6 +57,7 @@ def front(model: str, arm: Arm, upstream: Upstream, binary: str | None) -> Itera
         files = render.cluster_file(clusters)[1], render.route_file(routes)[1], mirror.listener_file({})[1]
         config.write_bytes(front_bootstrap(*files, path))
         command = [
+            sys.executable, "-I", "-c", _GUARD, str(os.getpid()),
             envoy_binary(binary), "-c", str(config), "-l", "error", "--disable-hot-restart", "--concurrency", "1",
         ]  # fmt: skip
         log = root / "envoy.log"
