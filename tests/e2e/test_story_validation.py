@@ -283,8 +283,11 @@ def test_containers_are_measured_and_an_evaluator_s_image_runs_beside_the_candid
     assert world.route()["validation"][world.route()["stable"]["release"]]["metrics"]["politeness"] == 0.75
     world.policy("plain")
     world.version("2.0.0", env={"WRONG": "10"})
-    back = world.until("rolled_back", commit=world.deploy("2.0.0", policy="plain"))
+    commit = world.deploy("2.0.0", policy="plain")
+    back = world.until("rolled_back", commit=commit)
     assert "accuracy 0.9 is below 0.95; measured on 200 examples" in back["reason"]
+    reverted(world, commit)
+    world.pull()
     world.policy(validation={**evaluator, "image": f"registry.example.invalid/gone@sha256:{'ab' * 32}"})
     world.version("3.0.0")
     held = world.until("held", commit=world.deploy("3.0.0"))
@@ -337,8 +340,11 @@ def test_the_real_server_reads_the_real_scans_with_its_inference_config(make_wor
     assert report["metrics"]["accuracy"] == pytest.approx(0.9832, abs=1e-4)  # as models/digits/versions/2.0.0.yaml says
     assert report["slices"]["stroke_weight"]["light"]["accuracy"] == pytest.approx(0.9856, abs=1e-4)
     digits(world, "1.1.0", "1.0.0", serving_python)
-    worse = world.until("rolled_back", commit=world.deploy("1.1.0", config="default"), within=60)
+    commit = world.deploy("1.1.0", config="default")
+    worse = world.until("rolled_back", commit=commit, within=60)
     assert "accuracy 0.968174 is 0.01508 below 1.0.0's 0.98325, at most 0.01 may be lost" in worse["reason"]
+    reverted(world, commit)
+    world.pull()
     digits(world, "1.2.0", "2.0.0", serving_python, shape=[-1, 1])
     wide = world.until("rolled_back", commit=world.deploy("1.2.0", config="default"), within=60)
     assert "output 'digit' has the shape [1, 2], the signature says [-1, 1]" in wide["reason"]
