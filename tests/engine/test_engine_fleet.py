@@ -186,3 +186,18 @@ def test_slow_starts_keep_no_probe_waiting(crew, process_place):
         eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY, timeout=10.0)
     finally:
         go_on.set()
+
+
+def test_one_too_many_that_alone_answers_is_asked_after_a_restart_and_serves_on(crew, process_place):
+    first = crew()
+    eventually(lambda: first.look(need(process_place, 2))[DIGEST] is Readiness.READY)
+    silent, answers = sorted(first.runtime.observe(), key=lambda one: one.replica)
+    os.kill(int(silent.ref), signal.SIGSTOP)
+    try:
+        again = crew(later=3600.0)
+        again.fleet.take_over([DIGEST])
+        eventually(lambda: again.look(need(process_place, 1))[DIGEST] is Readiness.READY)
+        assert again.fleet.endpoints(DIGEST) == (answers.address,)
+        assert [one.ref for one in again.runtime.observe() if one.running] == [silent.ref, answers.ref]
+    finally:
+        os.kill(int(silent.ref), signal.SIGCONT)

@@ -251,8 +251,11 @@ class Fleet:
         name, now = instance.name, self._now()
         since = self._unneeded_since.get(name)
         if since is None or not self._replaced(instance):
-            self._unneeded_since[name] = math.inf  # it answers until those that stay can
+            self._unneeded_since[name] = math.inf  # it answers until those that stay can, if it does
             self.servers.leaves(name, True)
+            need = self._needs.get(instance.digest)
+            if need is not None and instance.running:
+                self._ask(instance, need)
         elif may_stop and since == math.inf:
             self._unneeded_since[name] = now  # the gateway was told after it was marked: its time begins
         elif may_stop and now - since >= drain:
@@ -276,7 +279,7 @@ class Fleet:
         if instance is None or not instance.running:
             self._start(name, need, replica, instance)
             return True
-        now, health = self._now(), self.servers.health[name]
+        health = self.servers.health[name]
         self._forgive(name)
         crashes = self._crashes.get(name, Crashes())
         patience = crashes.patience(need.spec.startup_timeout)
@@ -289,20 +292,27 @@ class Fleet:
             self.servers.say(need.digest, reason, failed=True)
             self._stop(name, grace=2.0)  # it starts afresh, for as long as it is needed
             return True
-        if instance.address and health.due(now):
-            address, path, ready = instance.address, need.spec.ready, health.ready
-            sent = self._workers.submit(
-                ("probe", name, instance.ref),
-                lambda: self._probe(address, path, PROBE_TIMEOUT),
-                light=True,
-                news=lambda answer: answer[0] != ready,
-            )
-            if sent:
-                health.asked_at = now
+        if self._ask(instance, need):
             return True
         if health.ready and instance.address:
             self._calm.set(name, health.next_at)
             return False
+        return True
+
+    def _ask(self, instance: Instance, need: Need) -> bool:
+        """Probe an instance if it is time. Whether it was."""
+        now, health = self._now(), self.servers.health[instance.name]
+        if not instance.address or not health.due(now):
+            return False
+        address, path, ready = instance.address, need.spec.ready, health.ready
+        sent = self._workers.submit(
+            ("probe", instance.name, instance.ref),
+            lambda: self._probe(address, path, PROBE_TIMEOUT),
+            light=True,
+            news=lambda answer: answer[0] != ready,
+        )
+        if sent:
+            health.asked_at = now
         return True
 
     def _start(self, name: str, need: Need, replica: int, ended: Instance | None) -> None:

@@ -30,6 +30,7 @@ class Servers:
         self._failed: dict[str, str] = {}
         self._why: dict[str, str] = {}
         self._was_ready: set[str] = set()
+        self._proven: set[str] = set()
         self._leaving: set[str] = set()
         self._stopping: set[str] = set()
         self._readiness: dict[str, Readiness] = {}
@@ -47,7 +48,8 @@ class Servers:
     def readiness(self) -> Mapping[str, Readiness]:
         """How ready each needed or running workload is; follows what is learnt.
 
-        Once ready, it stays so while one replica answers.
+        Once it was ready, one answering replica is enough for it, also after all were lost: half of its servers serve
+        users better than none, or than a candidate that would get everything.
         """
         self._settle()
         return self._readiness
@@ -102,11 +104,16 @@ class Servers:
         return name in self._stopping
 
     def undecided(self) -> list[str]:
-        """Needed instances that run and whose readiness is not known: not answered yet, or badly once by one that was ready."""
+        """Instances that run and whose answer matters, but is not known: none yet, or one bad one by a server that was ready.
+
+        It does not matter where enough others of the workload answer.
+        """
         return [
             instance.name
             for instance in self.instances.values()
-            if instance.running and instance.digest in self._wanted and not self._known(instance)
+            if instance.running
+            and self.answering(instance.digest) < self._wanted.get(instance.digest, 0)
+            and not self._known(instance)
         ]
 
     def _known(self, instance: Instance) -> bool:
@@ -164,6 +171,7 @@ class Servers:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
         for workload in workloads:
             self._was_ready.add(workload)
+            self._proven.add(workload)
             self._learnt(workload)
 
     def want(self, workload: str, replicas: int) -> None:
@@ -237,9 +245,11 @@ class Servers:
         if not known and workload not in self._failed:
             if self._readiness.pop(workload, None) is not None:  # else it was taken over, and is yet to be seen
                 self._was_ready.discard(workload)
+                self._proven.discard(workload)
             return
-        if answering >= self._wanted.get(workload, 1) or (answering and workload in self._was_ready):
+        if answering >= self._wanted.get(workload, 1) or (answering and workload in self._proven):
             self._was_ready.add(workload)
+            self._proven.add(workload)
             self._failed.pop(workload, None)
             self._readiness[workload] = Readiness.READY
             return
