@@ -353,7 +353,7 @@ class World:
 
 def environment() -> dict[str, str]:
     """This process's environment with the program importable."""
-    return {**os.environ, "PYTHONPATH": str(CONTROLLER), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": str(CONTROLLER)}
 
 
 Make = Callable[..., World]
