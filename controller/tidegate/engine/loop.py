@@ -14,6 +14,7 @@ from typing import Any
 from tidegate.engine.alerting import Alerting
 from tidegate.engine.archiving import KEY as ARCHIVE
 from tidegate.engine.archiving import Archiving
+from tidegate.engine.clocks import Clocks
 from tidegate.engine.deciding import Deciding, by_chance
 from tidegate.engine.demand import Demand
 from tidegate.engine.duties import Duties, Outcome
@@ -50,10 +51,6 @@ OBSERVE_EVERY = 1.0
 ROTATE_EVERY = 10  # passes
 FORGET_EVERY = 1000  # passes
 LONGEST_WAIT = 5.0
-LONGEST_PASS = 30.0
-"""Seconds from one pass to the next that are no absence, however much there was to do in it."""
-SET_BACK = 2.0
-"""Seconds by which a wall clock goes back in one pass only when somebody sets it: it is slewed otherwise."""
 
 
 class Controller:
@@ -113,11 +110,8 @@ class Controller:
         self._rng = rng
         self._next_fetch = 0.0
         self._next_observe = 0.0
-        # Where the clock was set back while no controller ran, its last one wrote down a later moment: it is noticed at once.
-        begun = max(now(), float((journal.cursor("record") or {}).get("at", 0.0)))
-        self._awake_since = begun
-        self._looks_since = self._last_pass = self._last_end = clock()
-        self._offset = begun - clock()
+        self._clocks = Clocks(now, clock, float((journal.cursor("record") or {}).get("at", 0.0)))
+        self._looks_since = clock()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
         self._journaling = Journaling(journal, routes.states)
@@ -149,13 +143,16 @@ class Controller:
         try:
             return self._pass(hints)
         finally:
-            self._last_end = self._clock()
+            self._clocks.end()
 
     def _pass(self, hints: set[Hint]) -> float:
         self.ticks += 1
         self.journal.hold()
-        self._notice_absence()
-        self._notice_clock()
+        away, back = self._clocks.begin()
+        if away:
+            self._was_away(away)
+        if back:
+            self._set_back(back)
         for done in self.workers.take():
             self._took(done)
         self._look_at_git(hints)
@@ -164,7 +161,7 @@ class Controller:
             return FIRST_TICK
         source_up, more = self._read_record()
         remembered = self._remembered or Remembered()
-        absorbed = self.deciding.decide(self.snapshot, remembered, source_up, not more, self._awake_since)
+        absorbed = self.deciding.decide(self.snapshot, remembered, source_up, not more, self._clocks.awake_since)
         durable = self._save(absorbed)
         self.journal.hold()
         self._steer()
@@ -183,28 +180,21 @@ class Controller:
             return 0.0
         return FAST_TICK if self._in_motion() else SLOW_TICK
 
-    def _notice_absence(self) -> None:
-        """After a sleep (a suspended host, a stopped process) what was known of servers is as old as before a start."""
-        now, last, self._last_pass = self._clock(), self._last_pass, self._clock()
-        if now - self._last_end > LONGEST_WAIT or now - last > LONGEST_PASS:
-            log.info("was away for %.0f s: the servers are asked anew", now - last)
-            self._known, self._looks_since, self._awake_since = False, now, self._now()
-            self._next_observe = self._next_fetch = 0.0
-            self.fleet.doubt()
+    def _was_away(self, seconds: float) -> None:
+        """What was known of servers is as old as before a start."""
+        log.info("was away for %.0f s: the servers are asked anew", seconds)
+        self._known, self._looks_since = False, self._clock()
+        self._next_observe = self._next_fetch = 0.0
+        self.fleet.doubt()
 
-    def _notice_clock(self) -> None:
-        """Where the wall clock was set back, the moments of all rollouts move along: else every timer stands still so long."""
-        offset, self._offset = self._offset, self._now() - self._clock()
-        by = self._offset - offset
-        if by > -SET_BACK:
-            return
-        log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", -by)
-        self.evidence.shift(by)
-        self.sources.shift(by)
-        self.steering.shift(by)
+    def _set_back(self, seconds: float) -> None:
+        """The moments of all rollouts move along with the time of day: else every timer stands still so long."""
+        log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", seconds)
+        self.evidence.shift(-seconds)
+        self.sources.shift(-seconds)
+        self.steering.shift(-seconds)
         for state in list(self.routes.states.values()):
-            self.routes.put(shifted(state, by))
-        self._awake_since += by
+            self.routes.put(shifted(state, -seconds))
         self._journaling.changed(*self.routes.states)
 
     def _taken_over(self) -> bool:
