@@ -83,6 +83,7 @@ class Tables:
         self._routes: dict[str, tuple[Route, frozenset[str]]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._users: dict[str, dict[str, None]] = {}
+        self._whole: Table | None = None  # put together at the next call, when an entry is another
 
     def put(self, route: Route, split: Traffic, endpoints: Endpoints) -> set[str]:
         """A route as it is now, made from `split`. The models whose part of the table is another for it."""
@@ -95,6 +96,7 @@ class Tables:
             self._users.setdefault(workload, {})[route.name] = None
         self._leave(route.name, before - workloads)
         self._routes[route.name] = (route, workloads)
+        self._whole = None
         return {route.model} | self.learnt(workloads - before, endpoints)
 
     def drop(self, name: str) -> bool:
@@ -102,6 +104,7 @@ class Tables:
         known = self._routes.pop(name, None)
         if known is not None:
             self._leave(name, known[1])
+            self._whole = None
         return known is not None
 
     def learnt(self, workloads: Iterable[str], endpoints: Endpoints) -> set[str]:
@@ -113,13 +116,16 @@ class Tables:
             upstream = Upstream(upstream_name(workload), endpoints(workload))
             if self._upstreams.get(workload) != upstream:
                 self._upstreams[workload] = upstream
+                self._whole = None
                 changed |= {split_route(route)[0] for route in self._users[workload]}
         return changed
 
     def table(self) -> Table:
         """The whole table; it does not depend on the order in which its entries came."""
-        upstreams = (self._upstreams[workload] for workload in sorted(self._upstreams))
-        return Table(tuple(upstreams), tuple(self._routes[name][0] for name in sorted(self._routes)))
+        if self._whole is None:
+            upstreams = (self._upstreams[workload] for workload in sorted(self._upstreams))
+            self._whole = Table(tuple(upstreams), tuple(self._routes[name][0] for name in sorted(self._routes)))
+        return self._whole
 
     def _leave(self, route: str, workloads: Iterable[str]) -> None:
         for workload in workloads:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ import orjson
 
 from tidegate.gateway.names import split_address
 from tidegate.spec.errors import RetryLater
+
+_SAMPLE = re.compile(r"^envoy_(\w+)(?:\{(.*)\})? (\d+)$", re.MULTILINE)
+_TEXT = re.compile(r'\btext_value="([^"]*)"')
 
 
 class _FileConnection(http.client.HTTPConnection):
@@ -89,17 +93,20 @@ class Admin:
             return None
         return int(info["command_line_options"].get("restart_epoch", 0)) if info["state"] == "LIVE" else None
 
-    def stats(
-        self, pattern: str, timeout: float | None = None, kind: str = "All", *, used: bool = False
-    ) -> dict[str, int | str]:
-        """Counters, gauges and texts whose names the regular expression finds; `kind`: one of Envoy's types of them alone.
+    def stats(self, pattern: str, timeout: float | None = None) -> dict[str, int | str]:
+        """Counters, gauges and texts whose names the regular expression finds, of those that were ever counted.
 
-        `used`: without those that were never counted, which Envoy passes over without making up their names: with thousands
-        of clusters nearly all are such.
+        By the names that Envoy gives them for Prometheus, without `envoy_` and labels. Its JSON would have their own, and take
+        ten times as long with thousands of clusters: it walks through every cluster's statistics to find the few.
         """
-        only = "&usedonly" if used else ""
-        found = self.get(f"/stats?format=json&type={kind}{only}&filter={pattern}", timeout)["stats"]
-        return {stat["name"]: stat["value"] for stat in found if "name" in stat}
+        status, body = self.call("GET", f"/stats/prometheus?text_readouts&usedonly&filter={pattern}", timeout)
+        if status != 200:
+            raise RetryLater(f"Envoy's admin interface answers {status} for its statistics", where="gateway", delay=0.1)
+        found: dict[str, int | str] = {}
+        for name, labels, value in _SAMPLE.findall(body.decode()):
+            text = _TEXT.search(labels)
+            found[name] = text[1] if text else int(value)
+        return found
 
     def runtime(self, timeout: float | None = None) -> dict[str, str]:
         """The runtime values that are in force, by key."""

@@ -119,7 +119,7 @@ class Live:
         """Another Envoy counts from zero, and has to be asked again."""
         self._keys_confirmed = False
         for file in (self.clusters, self.listeners, self.routes):
-            file.live, file.rejected = False, self._rejected(file, None)
+            file.live, file.rejected = False, self._said(file, None)[1]
 
     def taken(self, file: WatchedFile) -> bool:
         """Whether Envoy serves from the file as it is on disk. Raises RefusedError when it refuses it."""
@@ -129,10 +129,10 @@ class Live:
         def look(timeout: float) -> bool:
             nonlocal looks
             looks += 1
-            texts = self._admin.stats(rf"^{file.counter.replace('.', '[.]')}[.]version_text$", timeout, "TextReadouts")
-            if texts.get(f"{file.counter}.version_text") == file.version:
+            version, rejected = self._said(file, timeout)
+            if version == file.version:
                 file.live, file.good = True, (file.version, file.fragments)
-            elif looks > 1 and (rejected := self._rejected(file, timeout)) > file.rejected:
+            elif looks > 1 and rejected > file.rejected:
                 file.rejected = rejected
                 reason = self._complaint() or "nothing"
                 file.take_back(reason)
@@ -141,9 +141,12 @@ class Live:
 
         return file.live or self._poll(look, self._patience, 0.001)
 
-    def _rejected(self, file: WatchedFile, timeout: float | None) -> int:
-        pattern = rf"^{file.counter.replace('.', '[.]')}[.]update_(rejected|failure)$"
-        return sum(int(value) for value in self._admin.stats(pattern, timeout, "Counters").values())
+    def _said(self, file: WatchedFile, timeout: float | None) -> tuple[str, int]:
+        """The version that Envoy has taken last, and how many it has not taken."""
+        name = file.counter.replace(".", "[.]")
+        found = self._admin.stats(rf"^{name}[.](version_text|update_rejected|update_failure)$", timeout)
+        versions = [value for value in found.values() if isinstance(value, str)]
+        return "".join(versions), sum(value for value in found.values() if isinstance(value, int))
 
     def write_keys(self, keys: dict[str, int]) -> None:
         """Put this layer on disk."""

@@ -244,12 +244,15 @@ class Gateway:
         return live.keys_live()
 
     def active(self) -> dict[str, int]:
-        """Requests under way, by upstream name as Envoy knows it (`names.cluster_name` without the release)."""
+        """Requests under way at the present instances, by upstream name as Envoy knows it (`names.cluster_name` without the
+        release)."""
         found: dict[str, int] = {}
-        for name, value in self._admin.stats(r"^cluster[.].*[.]upstream_rq_active$").items():
-            upstream, *rest = name.removeprefix("cluster.").removesuffix(".upstream_rq_active").split("~")
+        for cluster in self._admin.get("/clusters?format=json").get("cluster_statuses", ()):
+            upstream, *rest = cluster["name"].split("~")
             if len(rest) == 1 or rest[-1] == names.SHADOW:  # the others lead to an internal listener
-                found[upstream] = found.get(upstream, 0) + int(value)
+                stats = (stat for host in cluster.get("host_statuses", ()) for stat in host["stats"])
+                under_way = sum(int(stat.get("value", 0)) for stat in stats if stat["name"] == "rq_active")
+                found[upstream] = found.get(upstream, 0) + under_way
         return found
 
     def ended(self) -> Ended:
@@ -257,10 +260,8 @@ class Gateway:
         running = self._lifecycle.running()
         if running is None:
             raise RetryLater("Envoy does not run", where="gateway", fix="start it with `start()`", delay=0.1)
-        stats = self._admin.stats(_ENDED, used=True)
-        requests = int(stats.get("http.tidegate.downstream_rq_total", 0)) - int(
-            stats.get("http.tidegate.downstream_rq_active", 0)
-        )
+        stats = self._admin.stats(_ENDED)
+        requests = int(stats.get("http_downstream_rq_total", 0)) - int(stats.get("http_downstream_rq_active", 0))
         return Ended(running.pid, running.started, running.epoch, requests)
 
     def told_to_end(self, pid: int) -> bool:
