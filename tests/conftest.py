@@ -7,6 +7,7 @@ pytest_plugins = [
     "support.engine",
     "support.places",
     "support.model_server",
+    "support.others",
     "support.world",
     "support.own_engine",
     "support.prometheus",

@@ -5,30 +5,30 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
-import pytest
 
 from support import declare
 from support.others import ROOT, artifact, servers_python, weights
 from support.traffic import Traffic
-from support.world import World
-from tidegate.engine.settings import load_settings
-from tidegate.runtime.select import open_runtime
+from support.world import Make, World
+from tidegate.gateway.record import Cursor, RecordReader
 
 QUESTION = {"model": "assistant", "messages": [{"role": "user", "content": "Tell me about the sea."}]}
 SAMPLING = {"top_p": 0.95, "top_k": 40, "min_p": 0.05, "max_tokens": 12, "cache_prompt": False}
 SHORT = "You answer in one short sentence."
 SHOUT = "You answer with the word YES and nothing else."
+PIRATE = "You are a pirate who has sailed all seas. You answer in one short sentence, as pirates do."
 CONFIG = "models/assistant/configs/default.yaml"
 STEPS = [{"name": "half", "weight": "50%", "for": "1s", "min_requests": 5}, {"name": "full", "weight": "100%"}]
 
 
-def config(prompt: str, temperature: float) -> str:
+def config(prompt: str, temperature: float, **more: Any) -> str:
     """An inference config that names every sampling parameter."""
-    parameters = {**SAMPLING, "temperature": temperature}
+    parameters = {**SAMPLING, "temperature": temperature, **more}
     return declare.flow(
         "InferenceConfig",
         {"model": "assistant", "name": "default", "parameters": parameters, "system_prompt": prompt},
@@ -41,94 +41,93 @@ def chat(world: World, **more: Any) -> httpx.Response:
     return httpx.post(url, json={**QUESTION, **more}, timeout=60)
 
 
-def said(world: World, times: int = 3) -> list[str]:
+def said(world: World, times: int) -> list[str]:
     """What the model says to the same question."""
     return [chat(world).json()["choices"][0]["message"]["content"] for _ in range(times)]
 
 
-def streamed(address: tuple[str, int], path: str, body: Mapping[str, Any]) -> tuple[float, float, int]:
-    """Seconds to the first word of a streamed answer and to its end, and the number of chunks."""
-    connection = http.client.HTTPConnection(*address, timeout=60)
-    began = time.monotonic()
-    connection.request("POST", path, json.dumps({**body, "stream": True}), {"content-type": "application/json"})
+@dataclass(frozen=True)
+class Stream:
+    """A streamed chat: epoch seconds of its begin, seconds from it to the first and the last word, its request id."""
+
+    began: float
+    first: float
+    last: float
+    chunks: int
+    request: str
+
+
+def streamed(world: World) -> Stream:
+    """One, read word by word."""
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
+    began = time.time()
+    body = json.dumps({**QUESTION, "stream": True, "stream_options": {"include_usage": True}})
+    connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
     response = connection.getresponse()
     assert response.status == 200, response.read()
     came = [
-        time.monotonic() - began
+        time.time() - began
         for line in iter(response.readline, b"")
-        if line.startswith(b"data: {") and json.loads(line[6:])["choices"][0]["delta"].get("content")
+        if line.startswith(b"data: {")
+        for choice in json.loads(line[6:])["choices"]
+        if choice["delta"].get("content")
     ]
     connection.close()
-    return came[0], came[-1], len(came)
+    return Stream(began, came[0], came[-1], len(came), str(response.getheader("x-request-id")))
 
 
-def direct(world: World) -> tuple[str, int]:
-    """The address of the model server itself."""
-    runtime = open_runtime(load_settings(world.settings).runtime, world.instance, world.state)
-    try:
-        return next(one.address for one in runtime.observe() if one.address)
-    finally:
-        runtime.close()
-
-
-@pytest.fixture
-def assistant(world: World) -> Iterator[World]:
+def deploy(world: World) -> None:
     """The model, deployed with a prompt at temperature 0, and promoted."""
     world.policy(steps=STEPS, guardrails=[{"metric": "error_rate", "max": 0.2, "min_requests": 5, "immediate": True}])
     compared = {"by": "text", "paths": ["choices[0].message.content"]}
     world.model("assistant", protocol="openai", comparison=compared)
-    command = [servers_python(), str(ROOT / "serving/llama.py"), "--model", "${TIDEGATE_ARTIFACT}"]
-    runtime = {
-        "command": [*command, "--name", "assistant", "--port", "${TIDEGATE_PORT}"],
-        "ready": "/health",
-        "startup_timeout": "120s",
-    }
+    if world.kind == "docker":
+        server = ["python3", "/opt/serving/llama.py", "--host", "0.0.0.0"]
+    else:
+        server = [servers_python(), str(ROOT / "serving/llama.py")]
+    command = [*server, "--model", "${TIDEGATE_ARTIFACT}", "--name", "assistant", "--port", "${TIDEGATE_PORT}"]
+    runtime = {"command": command, "ready": "/health", "startup_timeout": "120s"}
     world.version("1.0.0", "assistant", artifact=artifact(weights()), runtime=runtime)
     world.write(CONFIG, config(SHORT, 0.0))
     commit = world.deploy("1.0.0", "assistant", config="default")
     world.until("promoted", "assistant", commit=commit, within=120)
     world.wait(lambda: chat(world).status_code == 200, "the first answer", 30)
-    yield world
 
 
-def test_prompts_and_sampling_of_a_real_language_model_are_releases_and_its_server_runs_on(assistant: World) -> None:
-    world = assistant
+def test_a_prompt_is_canaried_and_taken_back_while_the_models_container_runs_on(
+    make_world: Make, llama_image: str
+) -> None:
+    world = make_world("docker")
+    world.image = llama_image
+    deploy(world)
     before = world.running("assistant")
-    cold = said(world)
+    cold = said(world, 2)
     assert len(set(cold)) == 1, "temperature 0"
     answer = chat(world)
     assert answer.json()["model"] == "assistant"
-    assert answer.headers["x-tidegate-release"] == world.route("assistant")["stable"]["release"][:12]
+    first = world.route("assistant")["stable"]["release"][:12]
+    assert answer.headers["x-tidegate-release"] == first
     assert chat(world, temperature=2.0).json()["choices"][0]["message"]["content"] == cold[0], "the release decides"
 
     with Traffic(world.port, "/v1/chat/completions", clients=1, body=QUESTION) as users:
-        world.write(CONFIG, config(SHORT, 0.9))
-        commit = world.commit("A warmer assistant")
+        world.write(CONFIG, config(PIRATE, 0.9))
+        commit = world.commit("The assistant talks like a pirate, and warmly")
         world.until("promoted", "assistant", commit=commit, within=60)
-        warm = said(world, 4)
+        warm = said(world, 3)
         moment = time.time()
         world.revert(commit)
         world.until("fast_rollback", "assistant", since=moment)
-        world.wait(lambda: set(said(world)) == set(cold), "the answers of before")
-
-        world.policy("mirrored", steps=[{"name": "mirror", "shadow": "100%", "for": "600s"}, *STEPS])
-        world.write(CONFIG, config(SHOUT, 0.0))
-        commit = world.deploy("1.0.0", "assistant", config="default", policy="mirrored")
-        world.until("step", "assistant", commit=commit)
-        told = world.wait(lambda: pairs(world, 3), "answers that were compared", 60)
-        first, last, chunks = streamed(
-            ("127.0.0.1", world.port), "/v1/chat/completions", {**QUESTION, "max_tokens": 64}
-        )
-        assert set(said(world)) == set(cold), "the shadow's answers go to nobody"
-        assert not users.failed()
+        world.wait(lambda: said(world, 1) == cold[:1], "the answers of before")
+        users.stop()
+    assert not users.failed()
+    assert {str(one.release) for one in users.replies} > {first}, "both releases answered"
+    old = [one.json for one in users.replies if one.release == first]
+    new = [one.json for one in users.replies if one.release != first]
+    assert {one["choices"][0]["message"]["content"] for one in old} == set(cold), "the canary changed other answers"
+    sizes = [max(one["usage"]["prompt_tokens"] for one in old), min(one["usage"]["prompt_tokens"] for one in new)]
+    assert sizes[0] < sizes[1], "the longer prompt did not reach the server"
     assert len(set(warm)) > 1, "temperature 0.9"
-    assert told["agreement"] < 1.0, told
-    body = {**QUESTION, **SAMPLING, "temperature": 0.0}
-    alone = streamed(direct(world), "/v1/chat/completions", body)
-    print(f"first word after {first * 1000:.0f} ms of {last * 1000:.0f} ms; direct {alone[0] * 1000:.0f} ms")
-    assert chunks > 4
-    assert last - first > 0.2 * last, "the stream came in one piece"
-    assert world.running("assistant") == before, "a server was touched"
+    assert world.running("assistant") == before, "a container was touched"
 
 
 def pairs(world: World, number: int) -> dict[str, Any] | None:
@@ -136,3 +135,34 @@ def pairs(world: World, number: int) -> dict[str, Any] | None:
     done = world.cli("shadow", "assistant", "--format", "json")
     report: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"pairs": 0}
     return report if report["pairs"] >= number else None
+
+
+def test_a_shadow_that_writes_a_long_answer_delays_no_word_of_a_stream(world: World) -> None:
+    deploy(world)
+    before = world.running("assistant")
+    cold = said(world, 1)
+    long = {"max_tokens": 64, "ignore_eos": True}
+    world.policy("mirrored", steps=[{"name": "mirror", "shadow": "100%", "for": "600s"}, *STEPS])
+    world.write(CONFIG, config(SHOUT, 0.0, **long))
+    commit = world.deploy("1.0.0", "assistant", config="default", policy="mirrored")
+    world.until("step", "assistant", commit=commit)
+    world.wait(lambda: chat(world) and pairs(world, 1), "the first answers that are compared", 60)
+    stream = streamed(world)
+    shadow = world.wait(lambda: copy_of(world, stream.request), "the shadow's line in the record", 60)
+    print(f"first word after {stream.first * 1000:.0f} ms of {stream.last * 1000:.0f} ms; "
+          f"the shadow took {shadow['duration_ms']:.0f} ms")  # fmt: skip
+    assert stream.chunks > 4
+    assert stream.last - stream.first > 0.2 * stream.last, "the stream came in one piece"
+    ended = datetime.fromisoformat(shadow["time"]).timestamp() + shadow["duration_ms"] / 1000
+    assert stream.began + stream.last < ended, "the user waited for the shadow"
+    assert shadow["completion_tokens"] > 3 * stream.chunks, "the shadow has its own parameters"
+    told = world.facts("shadow", "assistant")
+    assert told["agreement"] < 1.0, told
+    assert said(world, 1) == cold, "the shadow's answers go to nobody"
+    assert world.running("assistant") == before, "a server was touched"
+
+
+def copy_of(world: World, request: str) -> dict[str, Any] | None:
+    """The record's line of the shadow's answer to a request."""
+    found, _ = RecordReader(world.state / "gateway/record/predictions.jsonl").read(Cursor())
+    return next((one for one in found if one["request_id"] == request and one["role"] == "shadow"), None)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
+
+from support.engine import Registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,3 +45,20 @@ def artifact(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"uri": f"file:{path}", "sha256": digest, "size": path.stat().st_size}
+
+
+@pytest.fixture(scope="session")
+def llama_image(docker_engine: docker.DockerClient, base_image: str, local_registry: Registry) -> str:
+    """llama.cpp's server by serving/llama.Dockerfile, from that environment's own files; its reference by digest."""
+    site = Path(run("import xllamacpp; print(xllamacpp.__path__[0])")).parent
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        tar.add(site / "xllamacpp", "site/xllamacpp")
+        # Its OpenMP library: another wheel brings one that runs with every glibc.
+        tar.add(next((site / "scikit_learn.libs").glob("libgomp-*")), "site/lib/libgomp.so.1")
+        tar.add(ROOT / "serving/llama.py", "llama.py")
+        tar.add(ROOT / "serving/llama.Dockerfile", "Dockerfile")
+    context.seek(0)
+    tag = "tidegate-test-llama:latest"
+    docker_engine.images.build(fileobj=context, custom_context=True, tag=tag, buildargs={"BASE": base_image}, rm=True)
+    return local_registry.push(tag, "test-llama")
