@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import tidegate.rules
@@ -14,7 +15,7 @@ from tidegate.rules.engine import run
 from tidegate.rules.finding import Finding
 from tidegate.rules.history import Change, History
 from tidegate.rules.rule import Example
-from tidegate.spec.declared import load
+from tidegate.spec.declared import Declared, load
 from tidegate.spec.layout import looks_declared, wanted
 
 EXAMPLE = Path(tidegate.rules.__file__).parent / "example"
@@ -41,7 +42,18 @@ class Around:
 
 def example() -> dict[str, bytes]:
     """Its files by path, also those that Tidegate does not read."""
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> Mapping[str, bytes]:
     return {path.relative_to(EXAMPLE).as_posix(): path.read_bytes() for path in EXAMPLE.rglob("*") if path.is_file()}
+
+
+@cache
+def _declared() -> Declared:
+    """What it declares as it ships: the base of most comparisons."""
+    return load({path: text for path, text in _shipped().items() if wanted(path)}, None)
 
 
 def edited(edit: Example) -> dict[str, bytes]:
@@ -76,7 +88,7 @@ def judge(
     since = None
     if history:
         before = {path: text for path, text in (base or example()).items() if wanted(path)}
-        since = History("0" * 40, before, load(before, None), _changes(before, read))
+        since = History("0" * 40, before, load(before, None) if base else _declared(), _changes(before, read))
     around, unread = Around(files), tuple(path for path in files if looks_declared(path) and path not in read)
     return run(Context(load(read, None), read, since, today=today, surroundings=around, unread=unread))
 

@@ -73,6 +73,7 @@ def test_what_is_loaded_already_is_not_loaded_again() -> None:
     assert validate_declared(load(files), files) == validate_files(files)
 
 
+@pytest.mark.no_cover  # the catalogue's tests run the same lines, and measuring would cost twice what the test does
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.bad], ids=lambda rule: rule.id)
 def test_a_commit_judged_after_another_has_the_findings_that_it_has_alone(rule: Rule) -> None:
     """Loaded and judged by what differs from the commit before, there and back again; also where that is told."""

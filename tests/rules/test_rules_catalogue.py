@@ -46,6 +46,7 @@ def test_a_bad_example_is_found_exactly_where_it_says_with_a_fix(rule: Rule, edi
         assert not finding.message.endswith(".") and not finding.fix.endswith(".")
 
 
+@pytest.mark.no_cover  # the test above runs the same lines, and measuring would cost twice what the test does
 @pytest.mark.parametrize(("rule", "edit"), pairs("bad"))
 def test_the_fix_silences_the_rule_and_brings_no_other_error(rule: Rule, edit: Example) -> None:
     """A mended file is taken as new, unless the rule is about what was merged: then the base counts."""
