@@ -118,13 +118,21 @@ class Desk:
     def happened(self, topic: str, note: Note, targets: tuple[str, ...], now: float) -> None:
         """Something that happens once, such as a promotion. Too many of a topic are folded into the newest."""
         _, _, folded = self.held_back.pop(topic, (None, (), 0))
-        self.news = {name: one for name, one in self.news.items() if now - one.at < FORGOTTEN or name in self.held_back}
-        bucket = self.news.setdefault(topic, Bucket(TOPIC_AT_ONCE, now))
+        self._forget(now)
+        bucket = self.news[topic] = self.news.pop(topic, None) or Bucket(TOPIC_AT_ONCE, now)  # the newest stands last
         self.changed = True
         if bucket.take(now, TOPIC_AT_ONCE, TOPIC_EVERY):
             self._put(topic, note, targets, folded, now)
         else:
             self.held_back[topic] = (note, targets, folded + 1)
+
+    def _forget(self, now: float) -> None:
+        """Drop the topics in front that were quiet for long: not all are looked at for each event."""
+        while self.news:
+            oldest = next(iter(self.news))
+            if now - self.news[oldest].at < FORGOTTEN or oldest in self.held_back:
+                return
+            del self.news[oldest]
 
     def ended(self, route: str, release: str) -> None:
         """The release's trial is over, however: what lasted of it ended with it, and nobody need be told of that."""
