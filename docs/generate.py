@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 
+from tidegate.cli.commands import application
 from tidegate.spec.schema import schemas
 
 DOCS = Path(__file__).parent
@@ -34,21 +37,22 @@ def pages() -> dict[str, str]:
     return {
         "reference/commands.md": _commands(),
         "reference/kinds.md": _kinds(),
-        "reference/rules.md": _run("rules", "--format", "markdown").rstrip() + "\n",
+        "reference/rules.md": printed("rules", "--format", "markdown").rstrip() + "\n",
     }
 
 
-def _run(*words: str) -> str:
-    """What `tidegate` prints, at a fixed width and without colours."""
-    environment = {**os.environ, "COLUMNS": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tidegate", *words], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.replace("python -m tidegate", "tidegate")
+def printed(*words: str) -> str:
+    """What `tidegate` prints for these words, at a fixed width and without colours. In this process: quicker than thirty."""
+    held = io.BytesIO()
+    out = io.TextIOWrapper(held, encoding="utf-8", write_through=True)
+    fixed = {"COLUMNS": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
+    with mock.patch.dict(os.environ, fixed), contextlib.redirect_stdout(out):
+        application(words[0])(list(words), prog_name="tidegate", standalone_mode=False)
+    return held.getvalue().decode()
 
 
 def _commands() -> str:
-    top = _run("--help")
+    top = printed("--help")
     names = [line.split()[0] for line in top.partition("Commands:\n")[2].splitlines() if line.startswith("  ")]
     names = [name for name in names if not name[0].isspace()]
     parts = [
@@ -58,7 +62,9 @@ def _commands() -> str:
         "3 internal error, with a report to paste; 130 interrupted.",
         f"```text\n$ tidegate --help\n{top.rstrip()}\n```",
     ]
-    parts += [f"## {name}\n\n```text\n$ tidegate {name} --help\n{_run(name, '--help').rstrip()}\n```" for name in names]
+    parts += [
+        f"## {name}\n\n```text\n$ tidegate {name} --help\n{printed(name, '--help').rstrip()}\n```" for name in names
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from docs_pages import GENERATED, ROOT, blocks, name, pages, spans
+from docs_pages import GENERATED, ROOT, blocks, generator, name, pages, spans
 
 from tidegate.rollout.simulate.expect import failures
 from tidegate.rollout.simulate.run import play
@@ -52,15 +49,7 @@ def test_a_wrong_example_is_seen() -> None:
 @cache
 def help_of(*words: str) -> str:
     """A command's help."""
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tidegate", *words, "--help"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    return str(generator().printed(*words, "--help"))
 
 
 def commands() -> set[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from docs_pages import ROOT, table_fields
+from docs_pages import ROOT, generator, table_fields
 
 from tidegate.engine.status import base_doc, live_doc
 from tidegate.engine.summary import candidate_doc, route_doc
@@ -20,31 +19,21 @@ from tidegate.spec.release import Release
 STATUS = ROOT / "docs" / "reference" / "status-json.md"
 
 
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_reference_pages_are_fresh() -> None:
     """`python docs/generate.py` makes them anew."""
     stale = [
-        page
-        for page, text in _module(ROOT / "docs" / "generate.py").pages().items()
-        if (ROOT / "docs" / page).read_text(encoding="utf-8") != text
+        page for page, text in generator().pages().items() if (ROOT / "docs" / page).read_text(encoding="utf-8") != text
     ]
     assert stale == []
 
 
 def test_a_field_without_a_meaning_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    generate = _module(ROOT / "docs" / "generate.py")
+    generate = generator()
     meanings = generate._meanings()
     del meanings["Step"]["weight"]
     monkeypatch.setattr(generate, "_meanings", lambda: meanings)
     with pytest.raises(KeyError, match=r"Step.*weight"):
-        generate.pages()
+        generate._kinds()
 
 
 def test_the_pictures_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
