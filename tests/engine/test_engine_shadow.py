@@ -1,12 +1,15 @@
-"""A shadow step from the commit to the promotion, or the hold: real git, gateway and servers, a whole controller."""
+"""A shadow step from the commit to the promotion, the hold or the revert: real git, gateway and servers, a whole controller."""
 
 from __future__ import annotations
+
+import re
 
 from support.world import Make
 from tidegate.analysis.agreement import HIDDEN
 from tidegate.gateway.record import Cursor, RecordReader
 
 ECHO = {"name": "echo", "shadow": "100%", "for": "1s", "min_requests": 30, "agreement": {"min": 0.9}}
+SLOW = {"name": "slow", "shadow": "100%", "for": "10m"}
 FULL = {"name": "full", "weight": "100%", "for": "1s"}
 COMPARISON = {"by": "label", "paths": ["parity"], "redact": ["pid"], "samples": 3}
 
@@ -44,11 +47,20 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
         assert "disagreement" in status
         world.revert(commit)
         world.until("superseded", commit=commit)
+
+        world.policy(steps=[SLOW, FULL], guardrails=[{"metric": "agreement", "min": 0.95, "source": "shadow"}])
+        world.version("1.3.0", env={"WRONG": "50"})
+        commit = world.deploy("1.3.0")
+        rejected = world.until("rolled_back", commit=commit)
+        assert rejected["step"] == "slow"
+        assert re.match(r"agreement 0.0 %, \d+ pairs of answers, odds .*; limit 95.0 %", rejected["reason"])
+        world.wait(lambda: world.trailers().get("Tidegate-Reason") == rejected["reason"], "the revert in git")
+        world.pull()
         answers = world.state / "gateway" / "answers"
         world.wait(lambda: sum(file.stat().st_size for file in answers.iterdir()) == 0, "the answers to be gone")
         users.more(20)
     assert users.failed() == []
-    assert "1.2.0" not in users.versions()
+    assert not {"1.2.0", "1.3.0"} & set(users.versions())
     shown = world.cli("shadow", "digits")
     assert shown.returncode == 0
     assert "0.0% of them agree" in shown.stdout
@@ -60,7 +72,7 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
     assert '"parity": 1' in samples[0]["stable"]["answer"]
     lines, _ = RecordReader(world.state / "gateway" / "record" / "predictions.jsonl").read(Cursor(), limit=1_000_000)
     mirrored = [line for line in lines if line["role"] == "shadow"]
-    assert {line["version"] for line in mirrored} == {"1.1.0", "1.2.0"}
+    assert {line["version"] for line in mirrored} == {"1.1.0", "1.2.0", "1.3.0"}
     assert {line["request_id"] for line in mirrored} <= {
         line["request_id"] for line in lines if line["role"] != "shadow"
     }

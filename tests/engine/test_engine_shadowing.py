@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.analysis.agreement import suited
+from tidegate.analysis.latency import quantile
 from tidegate.engine.disagreements import Report, report_file
 from tidegate.engine.shadowing import HELD, WAIT, Comparing
 from tidegate.rollout.state import Pairs
@@ -51,6 +52,11 @@ def line(request: str, value: Any, *, shadow: bool = False, **more: Any) -> Mapp
     }
 
 
+def told(windows: tuple[Pairs, ...]) -> list[tuple[float, float, int, int, int]]:
+    """Start, end, pairs, agreed and missing of each window."""
+    return [(one.start, one.end, one.pairs, one.agreed, one.missing) for one in windows]
+
+
 def test_halves_meet_in_whatever_order_they_come(tmp_path: Path) -> None:
     own, report = comparing(tmp_path)
     own.take(line("1", {"y": 1}), 0.0)
@@ -58,7 +64,7 @@ def test_halves_meet_in_whatever_order_they_come(tmp_path: Path) -> None:
     own.take(line("2", {"y": 2}), 1.0)
     own.take(line("1", {"y": 1}, shadow=True), 2.0)
     assert own.close(9.0) == ()
-    assert own.close(10.0) == (Pairs(0.0, 10.0, 2, 1),)
+    assert told(own.close(10.0)) == [(0.0, 10.0, 2, 1, 0)]
     assert own.close(20.0) == (), "a window without pairs is no evidence"
     doc = json.loads(report_file(tmp_path, "digits/archive").read_bytes())
     assert (doc["pairs"], doc["agreed"], doc["agreement"], doc["missing"]) == (2, 1, 0.5, 0)
@@ -72,12 +78,36 @@ def test_a_lost_copy_is_missing_and_never_agreement(tmp_path: Path) -> None:
         own.take(line(f"{number}", 1), 0.0)
         if number < 7:
             own.take(line(f"{number}", 1, shadow=True), 0.0)
-    assert own.close(WAIT - 1) == (Pairs(0.0, WAIT - 1, 7, 7),)
+    assert told(own.close(WAIT - 1)) == [(0.0, WAIT - 1, 7, 7, 3)]
     assert report.missing == 0, "they may still come"
     own.close(WAIT)
     assert report.missing == 3
     own.take(line("8", 1, shadow=True), WAIT)
     assert own.close(2 * WAIT) == (), "too late is not there"
+
+
+def test_a_half_that_waits_longer_than_any_that_came_is_missing_until_it_comes(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    for number in range(4):
+        own.take(line(f"{number}", 1), 0.0)
+    own.take(line("0", 1, shadow=True), 8.0)
+    assert told(own.close(10.0)) == [(0.0, 10.0, 1, 1, 0)], "the shadow takes its time"
+    assert told(own.close(20.0)) == [(10.0, 20.0, 0, 0, 3)]
+    own.take(line("1", 1, shadow=True), 21.0)
+    assert told(own.close(30.0)) == [(20.0, 30.0, 1, 1, -3)], "it is slower than anybody knew"
+
+
+def test_how_both_arms_answered_goes_with_the_pairs(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    for number in range(3):
+        own.take(line(f"{number}", 1, status=500 if number == 0 else 200), 0.0)
+        own.take(line(f"{number}", 1, shadow=True, duration_ms=400, status=503 if number else 200), 0.0)
+    (window,) = own.close(10.0)
+    assert (window.pairs, window.agreed) == (2, 0), "where the stable release failed there is nothing to agree with"
+    assert [(arm.requests, arm.errors) for arm in (window.stable, window.shadow)] == [(3, 1), (3, 2)]
+    one, other = (quantile(arm.latency, 0.5) for arm in (window.stable, window.shadow))
+    assert one == pytest.approx(4, rel=0.03)
+    assert other == pytest.approx(400, rel=0.03)
 
 
 def test_where_a_tenth_is_copied_the_rest_is_not_missing(tmp_path: Path) -> None:
@@ -95,24 +125,24 @@ def test_answers_of_other_releases_and_of_the_candidate_itself_are_left_out(tmp_
     own.take(line("1", 1), 0.0)
     own.take(line("1", 1, release="an older one", shadow=True), 0.0)
     own.take(line("1", 1, role="candidate", release=SHADOW.id), 0.0)
-    assert own.close(10.0) == ()
+    assert told(own.close(10.0)) == [(0.0, 10.0, 0, 0, 1)], "the stable release's own answer waits for its shadow's"
 
 
 @pytest.mark.parametrize(
-    ("stable", "shadow", "counted"),
+    ("stable", "shadow", "counted", "missing"),
     [
-        ({"status": 500}, {"status": 500}, "stable_failed"),
-        ({}, {"size": 10**6}, "unreadable"),
-        ({}, {"encoding": "br"}, "unreadable"),
+        ({"status": 500}, {"status": 500}, "stable_failed", 0),
+        ({}, {"size": 10**6}, "unreadable", 1),
+        ({}, {"encoding": "br"}, "unreadable", 1),
     ],
 )
 def test_what_cannot_be_compared_is_counted_apart(
-    tmp_path: Path, stable: dict[str, Any], shadow: dict[str, Any], counted: str
+    tmp_path: Path, stable: dict[str, Any], shadow: dict[str, Any], counted: str, missing: int
 ) -> None:
     own, report = comparing(tmp_path)
     own.take(line("1", {"y": 1}, **stable), 0.0)
     own.take(line("1", {"y": 1}, shadow=True, **shadow), 0.0)
-    assert own.close(10.0) == ()
+    assert told(own.close(10.0)) == [(0.0, 10.0, 0, 0, missing)]
     assert report.to_doc(10.0)[counted] == 1
 
 
@@ -121,7 +151,7 @@ def test_a_shadow_that_fails_disagrees(tmp_path: Path, shadow: dict[str, Any]) -
     own, report = comparing(tmp_path)
     own.take(line("1", {"y": 1}), 0.0)
     own.take(line("1", {"y": 1}, shadow=True, **shadow), 0.0)
-    assert own.close(10.0) == (Pairs(0.0, 10.0, 1, 0),)
+    assert told(own.close(10.0)) == [(0.0, 10.0, 1, 0, 0)]
     assert report.to_doc(10.0)["shadow"]["errors"] == 1
 
 

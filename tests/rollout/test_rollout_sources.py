@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rollout_world import T0, Drive, policy, promoted
 
-from tidegate.rollout.sight import exposures, sights
+from tidegate.rollout.sight import sights
 from tidegate.rollout.simulate.expect import failures
 from tidegate.rollout.simulate.run import play
 from tidegate.rollout.simulate.scenario import load_scenario
@@ -135,7 +135,7 @@ def test_what_is_asked_for_now_and_then_is_not_reckoned_by_requests() -> None:
     asked = {"metric": "basket", "min_ratio": 0.97, "margin": 0.9, "source": {"prometheus": "basket"}}
     told = {"metric": "polite", "max_drop": 0.05, "source": "feedback"}
     one = policy(guardrails=[asked, told])
-    seen = sights(one, one.steps, exposures(one.steps, None))
+    seen = sights(one, one.steps, None)
     assert [sight.guardrail.metric for sight in seen] == ["polite"]
 
 

@@ -48,4 +48,4 @@ def test_two_metrics_that_count_need_no_bounds() -> None:
 
 
 def test_what_is_not_read_yet_is_an_error() -> None:
-    assert ("error", "unserved-source") in found("{metric: agreement, min: 0.98, source: shadow}")
+    assert ("error", "shadow-source") in found("{metric: agreement, min: 0.98, source: shadow}")

@@ -169,6 +169,8 @@ class Guard:
         fall = self.fall
         if fall is None or isinstance(fall, RateRelative | MeanRelative) or not fall.broken(self.recent())[0]:
             return False
+        if self.metric.kind is Kind.AGREEMENT:  # nobody else can break it
+            return False
         if fall.together.log_e >= log_threshold:
             return True
         n_c, x_c, n_b, x_b = self.recent()

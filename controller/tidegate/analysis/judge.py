@@ -5,7 +5,7 @@ Neighbours: rollout/ calls begin, absorb and verdict; guards.py holds one guardr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,12 +39,23 @@ class Strand:
     without: int = 0
     cells: tuple[int, ...] = ()
 
+    def to_doc(self) -> list[Any]:
+        """As JSON-safe values."""
+        return [self.last, self.record.to_doc(), self.without, pack(self.cells)]
+
+    @classmethod
+    def from_doc(cls, doc: Sequence[Any]) -> Strand:
+        """The strand that `to_doc` wrote."""
+        last, record, without, *cells = doc
+        return cls(last, Record.from_doc(record), without, unpack(cells[0]) if cells else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """All that a verdict rests on. Frozen; `to_doc` and `from_doc` carry it through JSON bit by bit.
 
     `failed` holds log E of the joint decision and the guardrails that made it; from then on nothing changes any more.
+    `mirrored`: the strand of a shadow's pairs, which are nobody's requests and count as none.
     """
 
     confidence: float
@@ -56,6 +67,7 @@ class Analysis:
     n_c: int = 0
     n_b: int = 0
     failed: tuple[float, tuple[int, ...]] | None = None
+    mirrored: Strand = field(default_factory=Strand)
 
     @property
     def settings(self) -> Settings:
@@ -70,9 +82,8 @@ class Analysis:
             "attempt": self.attempt,
             "guardrails": [g.guardrail.model_dump(mode="json", exclude_none=True) for g in self.guards],
             "guards": [g.to_doc() for g in self.guards],
-            "strands": [
-                [segment, s.last, s.record.to_doc(), s.without, pack(s.cells)] for segment, s in self.strands.items()
-            ],
+            "strands": [[segment, *s.to_doc()] for segment, s in self.strands.items()],
+            "mirrored": self.mirrored.to_doc(),
             "ratio": self.ratio.to_doc(),
             "cells": pack(self.cells),
             "n_c": self.n_c,
@@ -98,10 +109,8 @@ class Analysis:
                 _guard(g, guardrails, settings.delta_of(i), d)
                 for i, (g, d) in enumerate(zip(guardrails, doc["guards"], strict=True))
             ),
-            strands={
-                s: Strand(last, Record.from_doc(record), gap, unpack(cells[0]) if cells else ())
-                for s, last, record, gap, *cells in doc["strands"]
-            },
+            strands={segment: Strand.from_doc(strand) for segment, *strand in doc["strands"]},
+            mirrored=Strand.from_doc(doc["mirrored"]) if "mirrored" in doc else Strand(),
             ratio=SampleRatio.from_doc(doc["ratio"]),
             cells=unpack(doc["cells"]),
             n_c=doc["n_c"],
@@ -125,10 +134,10 @@ def _guard(
     guardrail: Guardrail, rails: tuple[Guardrail, ...], delta: float, doc: Mapping[str, Any] | None = None
 ) -> AnyGuard:
     """A guardrail's guard, fresh or as its document has it."""
-    if guardrail.max_gap is not None:
+    if guardrail.max_gap is not None and not guardrail.paired:
         gap = Gap.new(guardrail, rails)
         return gap if doc is None else gap.with_doc(doc)
-    if guardrail.segments is not None:
+    if guardrail.segments is not None and not guardrail.paired:
         within = Within(guardrail, rails)
         return within if doc is None else within.with_doc(doc, delta)
     counts = doc is not None and doc.get("counts", False)
@@ -142,7 +151,7 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     A batch seen before (its id is not above the last of its segment), or one still open, changes nothing; nor does
     anything after a failure, which is final.
     """
-    strand = analysis.strands.get(batch.segment, Strand())
+    strand = analysis.mirrored if batch.mirrored else analysis.strands.get(batch.segment, Strand())
     if not batch.complete or batch.id <= strand.last or analysis.failed is not None:
         return analysis
     settings = analysis.settings
@@ -151,15 +160,22 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     without = 0 if stable else strand.without + (1 if candidate else 0)
     cells = add(strand.cells, batch.candidate.latency)
     strand = Strand(batch.id, strand.record.absorb(batch.stable.latency), without, cells)
-    new = replace(
-        analysis,
-        guards=tuple(g.absorb(look, settings.log_promote, settings.delta_of(i)) for i, g in enumerate(analysis.guards)),
-        strands={**analysis.strands, batch.segment: strand},
-        ratio=analysis.ratio.absorb(candidate, candidate + stable, batch.share),
-        cells=add(analysis.cells, batch.candidate.latency),
-        n_c=analysis.n_c + candidate,
-        n_b=analysis.n_b + stable,
+    guards = tuple(
+        g.absorb(look, settings.log_promote, settings.delta_of(i)) if g.guardrail.paired is batch.mirrored else g
+        for i, g in enumerate(analysis.guards)
     )
+    if batch.mirrored:
+        new = replace(analysis, guards=guards, mirrored=strand)
+    else:
+        new = replace(
+            analysis,
+            guards=guards,
+            strands={**analysis.strands, batch.segment: strand},
+            ratio=analysis.ratio.absorb(candidate, candidate + stable, batch.share),
+            cells=add(analysis.cells, batch.candidate.latency),
+            n_c=analysis.n_c + candidate,
+            n_b=analysis.n_b + stable,
+        )
     log_es = [g.log_e for g in new.guards]
     total = joint.log_mean(settings.weights, log_es)
     if total >= settings.log_threshold and not new.ratio.mismatch:
@@ -167,11 +183,12 @@ def absorb(analysis: Analysis, batch: Batch) -> Analysis:
     return new
 
 
-def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = ()) -> Verdict:
+def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = (), mirrored: bool = False) -> Verdict:
     """The decision now: invalid, then fail, then both_arms, no_data, pass, collecting.
 
     `at` in epoch seconds; `now_open` are incomplete batches, which only `immediate` guardrails look at. A failure stays
-    one, and a disaster is one even while the comparison is invalid: it compares nothing.
+    one, and a disaster is one even while the comparison is invalid: it compares nothing. `mirrored`: in a shadow step, in
+    which only guardrails on its pairs can have data; in the others only those have none to wait for.
     """
     settings = analysis.settings
     stable_cells: tuple[int, ...] = ()
@@ -182,10 +199,13 @@ def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = ()) 
     for index, guard in enumerate(analysis.guards):
         seen = _with_open(guard, analysis, now_open) if guard.guardrail.immediate else guard
         failed = analysis.failed[0] if analysis.failed and index in analysis.failed[1] else None
-        judged.append(opinion(seen, settings, settings.weights[index], (analysis.cells, stable_cells), cells, failed))
-    result, sentence, culprit = _decide(analysis, tuple(judged))
-    promotable = analysis.n_c > 0 and all(
-        j.result is not Result.NO_DATA and (g.guardrail.margin is None or j.excluded)
+        pairs = analysis.mirrored.cells, analysis.mirrored.record.cells
+        whole = pairs if guard.guardrail.paired else (analysis.cells, stable_cells)
+        judged.append(opinion(seen, settings, settings.weights[index], whole, cells, failed))
+    result, sentence, culprit = _decide(analysis, tuple(judged), mirrored)
+    promotable = (analysis.n_c > 0 or mirrored) and all(
+        (j.result is not Result.NO_DATA or (mirrored and not g.guardrail.paired))
+        and (g.guardrail.margin is None or j.excluded)
         for g, j in zip(analysis.guards, judged, strict=True)
     )
     return Verdict(
@@ -209,17 +229,21 @@ def _look(strand: Strand, batch: Batch) -> Look:
 
 
 def _with_open(guard: AnyGuard, analysis: Analysis, now_open: tuple[Batch, ...]) -> AnyGuard:
+    if guard.guardrail.paired:
+        return guard
     for batch in now_open:
         strand = analysis.strands.get(batch.segment, Strand())
         guard = guard.with_row(_look(strand, batch))
     return guard
 
 
-def _decide(analysis: Analysis, judged: tuple[Judgement, ...]) -> tuple[Result, str, Judgement | None]:
+def _decide(analysis: Analysis, judged: tuple[Judgement, ...], mirrored: bool) -> tuple[Result, str, Judgement | None]:
     """The joint result, its sentence, and the judgement that leads it."""
     by: dict[Result, list[Judgement]] = {}
-    for j in judged:
-        by.setdefault(j.result, []).append(j)
+    elsewhere: list[Judgement] = []  # those whose data come in other steps: nothing is held for them, nobody promoted
+    for g, j in zip(analysis.guards, judged, strict=True):
+        missing = j.result is Result.NO_DATA and g.guardrail.paired is not mirrored
+        (elsewhere if missing else by.setdefault(j.result, [])).append(j)
     disasters = [
         j for g, j in zip(analysis.guards, judged, strict=True) if g.guardrail.immediate and j.result is Result.FAIL
     ]
@@ -238,11 +262,18 @@ def _decide(analysis: Analysis, judged: tuple[Judgement, ...]) -> tuple[Result, 
     for result in (Result.BOTH_ARMS, Result.NO_DATA):
         if result in by:
             return result, by[result][0].sentence, by[result][0]
-    if not analysis.n_c:
+    if not analysis.n_c and not mirrored:
         return Result.NO_DATA, "no candidate requests yet", None
-    waiting = by.get(Result.COLLECTING, [])
+    waiting = [*by.get(Result.COLLECTING, []), *(() if mirrored else elsewhere)]
     if not waiting:
-        first_pass = next((j for g, j in zip(analysis.guards, judged, strict=True) if not g.guardrail.immediate), None)
+        first_pass = next(
+            (
+                j
+                for g, j in zip(analysis.guards, judged, strict=True)
+                if not g.guardrail.immediate and j not in elsewhere
+            ),
+            None,
+        )
         text = first_pass.sentence if first_pass else f"{requests(analysis.n_c)}, nothing to judge them by"
         return Result.PASS, text, first_pass
     return Result.COLLECTING, waiting[0].sentence, waiting[0]

@@ -41,7 +41,7 @@ class Metric:
         """Requests that can tell, and events among them; a latency's event is being slower than BUCKETS[edge]."""
         if self.kind is Kind.ERRORS:
             return arm.requests, arm.errors
-        if self.kind is Kind.COUNTS:
+        if self.kind in (Kind.COUNTS, Kind.AGREEMENT):
             return arm.counts.get(self.name, (0, 0))
         if self.kind is Kind.INVALID:
             total = sum(len(values) for values in arm.scores.values())
@@ -71,7 +71,7 @@ class Metric:
 
 
 def metric_of(guardrail: Guardrail, rails: Sequence[Guardrail] = ()) -> Metric:
-    """The metric of a guardrail. With another source than the gateway, every name is a score's.
+    """The metric of a guardrail. With another source than the gateway or a shadow, every name is a score's.
 
     `rails`: all guardrails of the policy; their bounds say which scores are invalid outputs.
     """

@@ -44,6 +44,7 @@ class Batch:
 
     `segment` None is the traffic that no segment matched. `share` is the candidate's declared share in it.
     `complete` False marks the batch still open: only `immediate` guardrails may look at it, and it is never absorbed.
+    `mirrored`: both arms answered the same requests, the candidate as a shadow; only guardrails on such pairs take it in.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Batch:
     segment: str | None = None
     share: float | None = None
     complete: bool = True
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,8 @@ class RateAbsolute:
 
     For a rollback the candidate must be over the limit *and* worse than stable: `together` is the one-arm test over the
     batches in which stable kept the limit, `companion` compares the arms; the smaller counts. So a dependency that
-    breaks both leaves no evidence against the candidate behind. Where there is no stable traffic, `solo` speaks.
+    breaks both leaves no evidence against the candidate behind. Where there is no stable traffic, `solo` speaks. Agreement
+    is a figure of the pair, so there is nothing to be worse than: `together` speaks alone (`solo` None).
     """
 
     metric: Metric
@@ -247,7 +248,8 @@ class RateAbsolute:
             edge = edge_at_least(limit) if side > 0 else edge_at_most(limit)
             edge, q = (len(BUCKETS) - 1 if side > 0 else 0) if edge is None else edge, metric.share
         test = OneArm(min(max(q, 1e-9), 1 - 1e-9), side, renews=fall)
-        return cls(metric, edge, side, test, CountsTest(1.0, side, renews=fall), solo=test if fall else None)
+        solo = test if fall and metric.kind is not Kind.AGREEMENT else None
+        return cls(metric, edge, side, test, CountsTest(1.0, side, renews=fall), solo)
 
     @property
     def log_e(self) -> float:
@@ -283,8 +285,11 @@ class RateAbsolute:
             companion = companion.absorb(n_c, s_c, n_b, s_b, phi=phi)
             if not excused and self.broken(row)[1] is not True:
                 together = together.absorb(n_c, s_c, phi=phi)
-        strands = {**self.strands, segment: strand.absorb(n_b, s_b)}
-        return replace(self, together=together, companion=companion, solo=solo, strands=strands)
+        own = self.metric.kind is Kind.AGREEMENT  # its bursts are its own: stable has none
+        strand = strand.absorb(n_c, s_c) if own else strand.absorb(n_b, s_b)
+        return replace(
+            self, together=together, companion=companion, solo=solo, strands={**self.strands, segment: strand}
+        )
 
     def state(self) -> dict[str, Any]:
         """What changes, as JSON-safe values."""

@@ -64,7 +64,11 @@ def odds(log_e: float) -> str:
 
 
 def requests(count: int, guardrail: Guardrail | None = None) -> str:
-    """`1 candidate request`, `412 candidate requests`; of what a source was asked for, `46 candidate values` or `counts`."""
+    """`1 candidate request`, `412 candidate requests`; of what a source was asked for, `46 candidate values` or `counts`.
+
+    Of a shadow `412 pairs of answers`."""
+    if guardrail is not None and guardrail.paired:
+        return f"{count:,} {'pair' if count == 1 else 'pairs'} of answers"
     thing = "request"
     if guardrail is not None and isinstance(guardrail.source, SourceSpec):
         thing = "count" if guardrail.source.asked.counts else "value"

@@ -181,7 +181,10 @@ def trial_text(candidate: dict[str, Any]) -> Text:
     if candidate["step"]:
         text.append(f" {candidate['step']} ({candidate['step_number']}/{len(candidate['steps'])})")
         text.append(f", {candidate['clock']:.0f} of {candidate['for']:.0f} s, {candidate['requests']}")
-        text.append(f" of {candidate['min_requests']} requests" if candidate["min_requests"] else " requests")
+        what = "requests" if candidate["missing"] is None else "pairs of answers"
+        text.append(f" of {candidate['min_requests']} {what}" if candidate["min_requests"] else f" {what}")
+        text.append(f", {candidate['agreement']:.1%} agree" if candidate["agreement"] is not None else "")
+        text.append(f", {candidate['missing']:,} copies without one" if candidate["missing"] else "")
     if candidate["hold"]:
         text.append(f"; {candidate['hold']}: {candidate['hold_reason']}", style="yellow")
     elif candidate["verdict"]:

@@ -109,8 +109,15 @@ class Report:
     @property
     def missing(self) -> int:
         """Copies that were lost: requests without the shadow's answer, beyond those of which none was made."""
-        settled = self.pairs + self.failed + self.unreadable + self._lonely
-        return max(0, round(self._lonely - settled * (1 - self._share)))
+        return self._missing(self._lonely)
+
+    def lost(self, overdue: int) -> int:
+        """Copies without a pair of answers that can be compared; `overdue` requests still wait for the shadow's."""
+        return self._missing(self._lonely + overdue) + self.unreadable
+
+    def _missing(self, lonely: int) -> int:
+        settled = self.pairs + self.failed + self.unreadable + lonely
+        return max(0, round(lonely - settled * (1 - self._share)))
 
     def to_doc(self, now: float) -> dict[str, Any]:
         """JSON-safe. Latencies in milliseconds, shares in [0, 1], times in epoch seconds."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
 from tidegate.analysis.agreement import Answer, Opinion, UnreadableError, compare, suited
+from tidegate.analysis.latency import histogram
+from tidegate.analysis.model import Arm
 from tidegate.analysis.outcomes import is_error
 from tidegate.engine.disagreements import Report
 from tidegate.gateway.record import Cursor, RecordReader
@@ -96,6 +99,26 @@ class Shadowing:
         self._routes.pop(route, None)
 
 
+class Half:
+    """How one arm answered the requests of a window that both have answered."""
+
+    def __init__(self) -> None:
+        self.requests = self.errors = 0
+        self.times: list[float] = []
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """One answer."""
+        self.requests += 1
+        self.errors += is_error(line)
+        taken = line.get("duration_ms")
+        if isinstance(taken, int | float) and taken >= 0:
+            self.times.append(float(taken))
+
+    def arm(self) -> Arm:
+        """All of them, for the analysis."""
+        return Arm(self.requests, self.errors, histogram(self.times))
+
+
 class Comparing:
     """One shadow step of one route. `trial` names it; `length` of a window in seconds, `opened` in epoch seconds."""
 
@@ -106,6 +129,9 @@ class Comparing:
         self._length = length
         self._opened = opened
         self._pairs = self._agreed = 0
+        self._halves = (Half(), Half())
+        self._told_missing = 0
+        self._apart = 0.0  # the longest that the halves of a pair were apart, in seconds
         self._waiting: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._held = 0
 
@@ -122,6 +148,7 @@ class Comparing:
         elif (other[1].get("role") == "shadow") != shadow:
             del self._waiting[request]
             self._held -= _size(other[1])
+            self._apart = max(self._apart, now - other[0])
             self._compare(*((other[1], line) if shadow else (line, other[1])))
         self._give_up(now)
 
@@ -137,6 +164,8 @@ class Comparing:
 
     def _compare(self, stable: Mapping[str, Any], shadow: Mapping[str, Any]) -> None:
         self._report.seen(stable, shadow)
+        for half, line in zip(self._halves, (stable, shadow), strict=True):
+            half.add(line)
         if is_error(stable):  # there is nothing to agree with
             self._report.failed += 1
             return
@@ -157,10 +186,19 @@ class Comparing:
         self._give_up(now)
         if now - self._opened < self._length:
             return ()
-        window = Pairs(self._opened, now, self._pairs, self._agreed)
+        missing = self._report.lost(self._overdue(now))
+        arms = (half.arm() for half in self._halves)
+        window = Pairs(self._opened, now, self._pairs, self._agreed, missing - self._told_missing, *arms)
         self._opened, self._pairs, self._agreed = now, 0, 0
+        self._halves, self._told_missing = (Half(), Half()), missing
         self._report.save(now)
-        return (window,) if window.pairs else ()
+        return (window,) if window.missing or window.shadow.requests else ()
+
+    def _overdue(self, now: float) -> int:
+        """Answers of the stable release that have waited for a shadow's longer than any that came, twice over."""
+        patience = max(self._length, 2 * self._apart)
+        waiting = takewhile(lambda half: now - half[0] >= patience, self._waiting.values())
+        return sum(line.get("role") != "shadow" for _, line in waiting)
 
 
 def _size(line: Mapping[str, Any]) -> int:

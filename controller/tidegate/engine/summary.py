@@ -92,6 +92,7 @@ def candidate_doc(candidate: Candidate | None, now: float) -> dict[str, Any] | N
         "agreement": candidate.agreed / candidate.step_requests
         if step and step.shadow and candidate.step_requests
         else None,
+        "missing": candidate.missing if step and step.shadow else None,
         "replicas": seats(candidate.replicas, candidate.room),
         "hold": candidate.hold.value if candidate.hold else None,
         "hold_reason": candidate.hold_reason or None,

@@ -5,13 +5,15 @@ Neighbours: analysis/judge.py decides, finish.py rejects, holding.py and progres
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from tidegate.analysis.judge import Analysis, absorb, begin, verdict
 from tidegate.analysis.model import Batch, Result
 from tidegate.rollout.finish import reject
-from tidegate.rollout.state import Candidate, Hold, Phase, Seen, Trouble
+from tidegate.rollout.state import Candidate, Hold, Pairs, Phase, Seen, Trouble
 from tidegate.rollout.turn import Turn
 from tidegate.rollout.watch import record_of_stable
 from tidegate.spec.policy import PolicyFields
@@ -20,6 +22,8 @@ COUNTS: Final = frozenset({None, Hold.NO_DATA, Hold.SOURCE_DOWN, Hold.TOO_FEW, H
 """The holds in which evidence still counts towards the step: what arrives is what was waited for."""
 SPENDS: Final = COUNTS | {Hold.BOTH_ARMS, Hold.INVALID, Hold.FLAPPING, Hold.NOT_READY}
 """The holds that use up the policy's budget: all but those in which a person is waited for."""
+MOST_MISSING: Final = 0.05
+"""The share of a shadow's copies that may have no pair of answers: were more of them to differ, the rest would not show it."""
 _WORST: Final = (Hold.CHECKER_BROKEN, Hold.SOURCE_DOWN, Hold.NO_DATA)
 
 
@@ -39,22 +43,36 @@ def gather(turn: Turn) -> None:
 
 
 def compare(turn: Turn) -> None:
-    """Take in the closed windows of mirrored requests: a shadow step's clock and its gate run on these pairs alone."""
+    """Take in the closed windows of mirrored requests: a shadow step's clock, its gate and its guardrails run on them alone.
+
+    Rejects the candidate when a guardrail on these pairs fails.
+    """
     candidate = turn.candidate
     since = max(candidate.step_started_at, candidate.no_data_since or 0.0)
-    fresh = [window for window in turn.seen.pairs if window.pairs and window.start >= candidate.step_started_at]
+    fresh = [window for window in turn.seen.pairs if window.start >= candidate.step_started_at]
     if candidate.doing is not Phase.SHADOW or not fresh:
         return
     counts, spends = candidate.hold in COUNTS, candidate.hold in SPENDS
-    seconds = sum(window.end - window.start for window in fresh)
-    pairs = sum(window.pairs for window in fresh)
+    told = [window for window in fresh if window.pairs]
+    seconds = sum(window.end - window.start for window in told)
     turn.update(
         clock=candidate.clock + (seconds if counts else 0.0),
-        step_requests=candidate.step_requests + (pairs if counts else 0),
-        agreed=candidate.agreed + (sum(window.agreed for window in fresh) if counts else 0),
+        step_requests=candidate.step_requests + (sum(window.pairs for window in told) if counts else 0),
+        agreed=candidate.agreed + (sum(window.agreed for window in told) if counts else 0),
+        missing=max(0, candidate.missing + (sum(window.missing for window in fresh) if counts else 0)),
         spent=candidate.spent + (seconds if spends else 0.0),
-        no_data_since=max([since, *(window.end for window in fresh)]),
+        no_data_since=max([since, *(window.end for window in told)]),
     )
+    _judge_pairs(turn, turn.candidate, fresh)
+
+
+def too_many_missing(candidate: Candidate, copied: float) -> bool:
+    """Whether more copies of this shadow step have no pair of answers than may. `copied`: the share of the requests.
+
+    Where not all are copied, how many copies there were is only reckoned: three standard deviations are put down to chance.
+    """
+    copies = candidate.step_requests + candidate.missing
+    return candidate.missing - 3 * math.sqrt(copies * (1 - copied)) > MOST_MISSING * copies
 
 
 def same_test(one: PolicyFields, other: PolicyFields) -> bool:
@@ -124,6 +142,22 @@ def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
         turn.update(analysis=analysis.to_doc(), verdict=said)
     if said.result is Result.FAIL:
         turn.update(verdict=said)
+        reject(turn, said.sentence)
+
+
+def _judge_pairs(turn: Turn, candidate: Candidate, fresh: list[Pairs]) -> None:
+    warm = (candidate.traffic_since or candidate.step_started_at) + candidate.policy.warm_up
+    judged = [window for window in fresh if window.start >= warm and (window.pairs or window.shadow.requests)]
+    if not judged or not any(guardrail.paired for guardrail in candidate.policy.guardrails):
+        return
+    analysis = _analysis(candidate)
+    for window in judged:
+        shadow = replace(window.shadow, counts={"agreement": (window.pairs, window.agreed)})
+        number = analysis.mirrored.last + 1  # each window is told once
+        analysis = absorb(analysis, Batch(number, window.start, window.end, window.stable, shadow, mirrored=True))
+    said = turn.owned(verdict(analysis, at=turn.now, mirrored=True))
+    turn.update(analysis=analysis.to_doc(), verdict=said)
+    if said.result is Result.FAIL:
         reject(turn, said.sentence)
 
 

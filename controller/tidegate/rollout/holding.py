@@ -159,7 +159,11 @@ def _silence(turn: Turn, candidate: Candidate) -> Wait | None:
     down = candidate.hold is Hold.SOURCE_DOWN if held else not seen.source_up
     patient = not held or until - candidate.hold_since < policy.duration
     action, written = (policy.action, "action") if patient else (policy.then, "then")
-    what = "the metric source is down" if down else "no requests to judge it by"
+    nothing = "no requests to judge it by"
+    if candidate.doing is Phase.SHADOW:
+        lost = f" ({candidate.missing:,} copies have none)" if candidate.missing else ""
+        nothing = f"no pairs of answers to judge it by{lost}"
+    what = "the metric source is down" if down else nothing
     if action == "rollback" and (not down or written in policy.model_fields_set):
         reject(turn, f"{what} for {format_duration(round(silent))}, and the policy's no_data says rollback")
         return None

@@ -13,7 +13,7 @@ from enum import StrEnum
 from tidegate.rollout.features import homeward
 from tidegate.rollout.intake import is_former, is_rejected
 from tidegate.rollout.plan_risks import risks_of
-from tidegate.rollout.sight import Sight, exposures, promotion_wait, sights
+from tidegate.rollout.sight import Sight, promotion_wait, sights
 from tidegate.rollout.state import Desired, Phase, RouteState
 from tidegate.rollout.steps import following, path, present
 from tidegate.rollout.traffic import hot
@@ -322,7 +322,7 @@ class _Planner:
         known = [pace for pace in each if pace is not None]
         wait = promotion_wait(policy, known) if known and len(known) == len(steps) else 0.0
         whole = sum(pace.seconds for pace in known) + wait if len(known) == len(steps) and walk is not None else None
-        seen = sights(policy, steps, exposures(steps, walk))
+        seen = sights(policy, steps, walk)
         made = replace(
             self._moved(way, state, wish, config_only=config_only),
             steps=tuple(_step(s, pace, wish) for s, pace in zip(steps, each, strict=True)),

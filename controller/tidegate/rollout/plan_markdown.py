@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from tidegate.rollout.plan import Plan, RoutePlan, Way
 from tidegate.rollout.plan_frame import BASIS, Frame, Review
 from tidegate.rollout.plan_text import HEADLINES, MARKER, facts
-from tidegate.rollout.plan_words import change_words, limit_words, number, share_words, time_words
+from tidegate.rollout.plan_words import change_words, guardrail_words, number, share_words, time_words
 from tidegate.rollout.sight import Sight
 from tidegate.spec.units import format_duration
 
@@ -128,10 +128,8 @@ def _sights(sights: Sequence[Sight]) -> str:
         rail = sight.guardrail
         first = f"{change_words(rail, sight.first)} by {code(sight.step)}" if sight.first and sight.step else ""
         whole = change_words(rail, sight.whole) if sight.whole is not None else ""
-        takes = f"{sight.requests:,}" if sight.requests is not None else "never found"
-        rows.append(
-            (code(f"{rail.metric} {limit_words(rail)}"), first, whole, f"{change_words(rail, sight.plain)}: {takes}")
-        )
+        takes = f"{sight.requests:,}{' pairs' if rail.paired else ''}" if sight.requests is not None else "never found"
+        rows.append((code(guardrail_words(rail)), first, whole, f"{change_words(rail, sight.plain)}: {takes}"))
     return _table(("guardrail", "sees at first", "sees in the end", "candidate requests for"), rows)
 
 

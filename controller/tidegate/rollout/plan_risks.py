@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidegate.rollout.plan import RoutePlan
     from tidegate.rollout.sight import Sight
 
-CLEAR = {Kind.ERRORS: 3.0, Kind.INVALID: 3.0, Kind.LATENCY: 1.5, Kind.SCORE: 2.0}
+CLEAR = {Kind.ERRORS: 3.0, Kind.INVALID: 3.0, Kind.LATENCY: 1.5, Kind.SCORE: 2.0, Kind.AGREEMENT: 3.0}
 """Effects larger than these should not go unseen over a whole rollout."""
 CLEAR_FALL = 0.8
 
@@ -53,12 +53,12 @@ def risks_of(made: RoutePlan, wish: Desired) -> Iterator[str]:
 
 def _blind(made: RoutePlan) -> Iterator[str]:
     """Per metric, the best that any guardrail sees, where that is not much."""
-    best: dict[str, Sight] = {}
+    best: dict[tuple[str, bool], Sight] = {}
     for sight in made.sights:
-        name = sight.guardrail.metric
-        if name not in best or _rank(sight) < _rank(best[name]):
-            best[name] = sight
-    for name, sight in best.items():
+        key = sight.guardrail.metric, sight.guardrail.paired
+        if key not in best or _rank(sight) < _rank(best[key]):
+            best[key] = sight
+    for (name, _), sight in best.items():
         guardrail, kind = sight.guardrail, kind_of(sight.guardrail)[0]
         if sight.requests is None:
             yield f"{effect_words(guardrail, sight.plain)} is within the limits: it would go unseen"

@@ -13,10 +13,11 @@ from tidegate.rollout.plan_layout import LABEL, labelled, table, wrapped
 from tidegate.rollout.plan_words import (
     change_words,
     describe,
-    limit_words,
+    guardrail_words,
     number,
     rate_words,
     release_words,
+    samples_words,
     share_words,
     spell,
     time_words,
@@ -247,7 +248,7 @@ def _when(route: RoutePlan, step: str) -> str:
 
 
 def _guardrail(sight: Sight) -> str:
-    return f"{sight.guardrail.metric} {limit_words(sight.guardrail)}"
+    return guardrail_words(sight.guardrail)
 
 
 def _found(sight: Sight, effect: float | None) -> str:
@@ -259,7 +260,7 @@ def _plain(sight: Sight) -> str:
     change = change_words(sight.guardrail, sight.plain)
     if sight.requests is None:
         return f"{change} is within the limit"
-    return f"{change} after about {sight.requests:,} candidate requests"
+    return f"{change} after about {samples_words(sight.guardrail, sight.requests)}"
 
 
 def _promotion(route: RoutePlan) -> list[str]:
@@ -267,7 +268,9 @@ def _promotion(route: RoutePlan) -> list[str]:
     for sight in route.sights:
         if sight.guardrail.margin is not None and sight.promotion is not None:
             margin = f"{sight.guardrail.metric}, margin: {sight.guardrail.margin:g}"
-            lines.append(f"{margin}: excluded after about {sight.promotion:,} healthy candidate requests")
+            lines.append(
+                f"{margin}: excluded after about {samples_words(sight.guardrail, sight.promotion, 'healthy ')}"
+            )
     return lines
 
 

@@ -54,6 +54,16 @@ def limit_words(guardrail: Guardrail) -> str:
     return f"{guardrail.limit_name} {guardrail.limit:g}"
 
 
+def guardrail_words(guardrail: Guardrail) -> str:
+    """A guardrail by its metric and limit: `error_rate max_ratio 1.5`, `agreement min 0.98 of the shadow`."""
+    return f"{guardrail.metric} {limit_words(guardrail)}{' of the shadow' if guardrail.paired else ''}"
+
+
+def samples_words(guardrail: Guardrail, count: int, kind: str = "") -> str:
+    """What it is told by: `1,200 candidate requests`, `1,200 healthy pairs of answers`."""
+    return f"{count:,} {kind}{'pairs of answers' if guardrail.paired else 'candidate requests'}"
+
+
 def effect_words(guardrail: Guardrail, effect: float) -> str:
     """An effect by what it does to the metric: `error_rate 1% to 5%`, `latency_p95_ms +38%`, `quality 0.9 to 0.81`."""
     return f"{guardrail.metric} {change_words(guardrail, effect)}"

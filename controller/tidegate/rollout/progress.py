@@ -9,7 +9,7 @@ from typing import Final
 
 from tidegate.analysis.model import Result
 from tidegate.rollout.capacity import share_of
-from tidegate.rollout.evidence import blocking, same_test
+from tidegate.rollout.evidence import MOST_MISSING, blocking, same_test, too_many_missing
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
 from tidegate.rollout.room import enlarge, wanting
@@ -58,14 +58,36 @@ def _forward(turn: Turn, candidate: Candidate) -> Wait | None:
             wait_or_none = _undecided(turn, candidate, wait)
             if wait_or_none is not None or turn.state.candidate is None:
                 return wait_or_none
-        unseen = _unseen(turn, candidate) or _disagreement(turn, candidate, step)
-        if unseen is not None or turn.state.candidate is None:
-            return unseen
+        for gate in (_unseen, _incomplete, _disagreement, _unshown):
+            wait_or_none = gate(turn, candidate, step)
+            if wait_or_none is not None or turn.state.candidate is None:
+                return wait_or_none
     policy = _policy(turn, candidate)
     index = following(candidate, policy)
     if index is None:
         return _promotion(turn, candidate)
     return _begin(turn, candidate, policy, index)
+
+
+def _incomplete(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
+    """A shadow step too many of whose copies nobody answered: the pairs that are left show nothing."""
+    if step.shadow is None or candidate.waived or not too_many_missing(candidate, step.shadow):
+        return None
+    copies = candidate.step_requests + candidate.missing
+    seen = f"step '{step.name}': {candidate.missing:,} of {copies:,} copies have no pair of answers to compare"
+    return _without_data(turn, candidate, f"{seen}, at most {format_share(MOST_MISSING)} may: the others show nothing")
+
+
+def _unshown(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
+    """A shadow step whose pairs have not excluded a margin: none come after it. The budget may decide."""
+    said = candidate.verdict
+    if step.shadow is None or candidate.waived or said is None:
+        return None
+    judged = zip(candidate.policy.guardrails, said.judgements, strict=True)
+    open_ = next((j for g, j in judged if g.paired and g.margin is not None and not j.excluded), None)
+    if open_ is None:
+        return None
+    return _undecided(turn, candidate, Wait(Hold.INCONCLUSIVE, f"step '{step.name}': {open_.sentence}"))
 
 
 def _disagreement(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
@@ -91,17 +113,23 @@ def _next_share(turn: Turn, candidate: Candidate) -> float:
     return share_of(path(policy, candidate.config_only)[index]) if index is not None else 1.0
 
 
-def _unseen(turn: Turn, candidate: Candidate) -> Wait | None:
+def _unseen(turn: Turn, candidate: Candidate, _: Step) -> Wait | None:
     """A guardrail whose metric never came: no step ends on that, until the policy's no_data says so."""
-    said, policy = candidate.verdict, candidate.policy.no_data
+    said = candidate.verdict
     if said is None or said.result is not Result.NO_DATA:
         return None
+    return _without_data(turn, candidate, said.sentence)
+
+
+def _without_data(turn: Turn, candidate: Candidate, sentence: str) -> Wait | None:
+    """What the policy's no_data makes of a step that would end without what it has to show."""
+    policy = candidate.policy.no_data
     held = candidate.hold is Hold.NO_DATA and turn.now - candidate.hold_since >= policy.duration
     action = policy.then if held else policy.action
     if action == "rollback":
-        reject(turn, f"{said.sentence}, and the policy's no_data says rollback")
+        reject(turn, f"{sentence}, and the policy's no_data says rollback")
         return None
-    return None if action == "pass" else Wait(Hold.NO_DATA, said.sentence)
+    return None if action == "pass" else Wait(Hold.NO_DATA, sentence)
 
 
 def _policy(turn: Turn, candidate: Candidate) -> PolicyFields:
@@ -144,6 +172,7 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         clock=0.0,
         step_requests=0,
         agreed=0,
+        missing=0,
         holds=0,
         waived=False,
         no_data_since=turn.now,

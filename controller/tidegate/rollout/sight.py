@@ -36,7 +36,8 @@ class Sight:
     stable, or over an absolute limit) found at the median by the end of that step, and of all; None: none would be.
 
     `plain`: an effect that people would call bad, `requests` the candidate requests that find it at the first share,
-    None: never. `promotion`: candidate requests that exclude its margin; None without one, or when none ever do.
+    None: never; of a guardrail on a shadow, pairs of answers. `promotion`: candidate requests that exclude its margin; None
+    without one, or when none ever do.
     """
 
     guardrail: Guardrail
@@ -50,7 +51,7 @@ class Sight:
 
 def exposures(steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> list[list[Exposure]]:
     """By step, what the candidate gets: at the traffic where that is known, else the requests that the step asks for."""
-    found = []
+    found: list[list[Exposure]] = []
     for index, step in enumerate(steps):
         pace = walk[index] if walk is not None else None
         if pace is not None:
@@ -62,17 +63,29 @@ def exposures(steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> list
     return found
 
 
-def sights(policy: PolicyFields, steps: Sequence[Step], seen: Sequence[Sequence[Exposure]]) -> tuple[Sight, ...]:
+def pairs(steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> list[list[Exposure]]:
+    """The same of the shadow steps' pairs of answers, for the guardrails on those."""
+    found: list[list[Exposure]] = []
+    for index, step in enumerate(steps):
+        pace = walk[index] if walk is not None else None
+        least = float(step.min_requests if step.shadow is not None else 0)
+        found.append(list(pace.pairs()) if pace is not None else [(0.5, least)] if least else [])
+    return found
+
+
+def sights(policy: PolicyFields, steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> tuple[Sight, ...]:
     """What each guardrail sees. The immediate ones are for disasters and have no arithmetic; nor have those whose values
     are asked for: how many there are does not follow from the traffic."""
-    share = next((weight for step in steps if 0 < (weight := shares(step)[1]) < 1), None)
-    whole = [exposure for exposures_of in seen for exposure in exposures_of]
+    first_share = next((weight for step in steps if 0 < (weight := shares(step)[1]) < 1), None)
+    requests, mirrored = exposures(steps, walk), pairs(steps, walk)
     found = []
     for guardrail, alpha in zip(policy.guardrails, alphas(policy), strict=True):
         if guardrail.immediate or alpha <= 0 or guardrail.polled or unsupported(guardrail):
             continue
         baseline, plain = assumed_baseline(guardrail), plain_effect(guardrail)
         probe = 1 / LARGEST if low_is_bad(guardrail) else LARGEST
+        seen, share = (mirrored, 0.5) if guardrail.paired else (requests, first_share)
+        whole = [exposure for exposures_of in seen for exposure in exposures_of]
         tells = (i for i, e in enumerate(seen) if any(information(guardrail, baseline, probe, s) and n for s, n in e))
         first = next(tells, None)
         until = [exposure for one in seen[: first + 1] for exposure in one] if first is not None else []
@@ -120,7 +133,7 @@ def promotion_wait(policy: PolicyFields, walk: Sequence[Pace]) -> float:
     needed = promotion_nats(1 - policy.confidence)
     wait = 0.0
     for guardrail in policy.guardrails:
-        if guardrail.margin is None or guardrail.polled or unsupported(guardrail):
+        if guardrail.margin is None or guardrail.polled or guardrail.paired or unsupported(guardrail):
             continue
         baseline = typical(guardrail)
         known = sum(n * promotion_information(guardrail, baseline, s) for p in walk for s, n in p.exposures())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tidegate.analysis.model import Batch, Verdict
+from tidegate.analysis.model import Arm, Batch, Verdict
 from tidegate.spec.policy import PolicyFields
 from tidegate.spec.release import Release
 
@@ -130,13 +130,18 @@ class Trouble:
 class Pairs:
     """One closed window of mirrored requests: how many were answered by both arms, and how many of those agreed.
 
-    `start` and `end` in epoch seconds. A copy that was lost is no pair: it never counts as agreement.
+    `start` and `end` in epoch seconds. `missing`: copies of which it turned out that they have no pair of answers that can
+    be compared (below 0: some came after all); they are no pairs, and never agreement. `stable` and `shadow`: how those
+    requests went that both have answered.
     """
 
     start: float
     end: float
     pairs: int
     agreed: int
+    missing: int = 0
+    stable: Arm = field(default_factory=Arm)
+    shadow: Arm = field(default_factory=Arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,8 @@ class Candidate:
     `calm_since`: the cause of the hold was gone. `waived`: no_data's `pass` has set this step's requests aside.
 
     `replicas` is what git asks for, `room` the share of them that has to run by now; `short_since`: it waits for them.
-    `agreed` of this shadow step's `step_requests` pairs. `record`: an analysis that knows of stable alone, for `watch`.
+    `agreed` of this shadow step's `step_requests` pairs; `missing` copies have none. `record`: an analysis that knows of
+    stable alone, for `watch`.
     """
 
     release: Release
@@ -216,6 +222,7 @@ class Candidate:
     room: float = 1.0
     short_since: float | None = None
     agreed: int = 0
+    missing: int = 0
     record: Mapping[str, Any] | None = None
 
     @property

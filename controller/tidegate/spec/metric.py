@@ -17,7 +17,7 @@ class Kind(StrEnum):
     """How a metric is measured. Errors and latencies come from the gateway; anything else is a score by its name.
 
     `counts`: events among a total, from a source that counts. Known only when the first values arrive: what a policy
-    says is the same for both.
+    says is the same for both. `agreement`: how many of a shadow's answers say the same as those of the stable release.
     """
 
     ERRORS = "errors"
@@ -25,12 +25,15 @@ class Kind(StrEnum):
     INVALID = "invalid"
     SCORE = "score"
     COUNTS = "counts"
+    AGREEMENT = "agreement"
 
 
 def kind_of(guardrail: Guardrail) -> tuple[Kind, float]:
-    """The kind, and a latency's quantile in (0, 1) (0 for the others). Elsewhere than in the gateway, all are scores."""
+    """The kind, and a latency's quantile in (0, 1) (0 for the others). Of other sources than the gateway's, all are scores."""
     name = guardrail.metric
-    if guardrail.source == "gateway":
+    if guardrail.source == "shadow" and name == "agreement":
+        return Kind.AGREEMENT, 0.0
+    if guardrail.source in ("gateway", "shadow"):
         if name == "error_rate":
             return Kind.ERRORS, 0.0
         if match := _LATENCY.fullmatch(name):
@@ -42,14 +45,28 @@ def unsupported(guardrail: Guardrail) -> str | None:
     """Why this limit cannot be judged on this metric, or None: fewer errors or faster answers are never a breach."""
     if guardrail.limit_name in ("max_ratio", "min_ratio") and guardrail.limit <= 0:
         return f"{guardrail.limit_name} must be above 0"
+    if guardrail.paired and (why := _unpaired(guardrail)):
+        return why
     if guardrail.limit_name == "max_gap":
         if kind_of(guardrail)[0] is Kind.LATENCY:
             return "a gap is one of rates or of mean scores: for latencies, give each segment its limit"
         return "a gap is judged over windows, never at once" if guardrail.immediate else None
-    if kind_of(guardrail)[0] is Kind.SCORE:
+    if kind_of(guardrail)[0] in (Kind.SCORE, Kind.AGREEMENT):
         return None
     if guardrail.limit_name in ("min", "min_ratio", "max_drop"):
         return f"{guardrail.metric} has no {guardrail.limit_name}: use max, max_ratio or max_increase"
     if guardrail.limit_name == "max_increase" and guardrail.limit <= -1:
         return "max_increase must be above -100%"
+    return None
+
+
+def _unpaired(guardrail: Guardrail) -> str | None:
+    """Why a shadow's pairs cannot be held against this limit."""
+    kind, _ = kind_of(guardrail)
+    if kind in (Kind.SCORE, Kind.INVALID):
+        return f"a shadow's pairs have no '{guardrail.metric}': use agreement, error_rate or latency_pNN_ms"
+    if guardrail.segments is not None:
+        return "a shadow's pairs are judged together: take 'segments' out"
+    if kind is Kind.AGREEMENT and guardrail.limit_name != "min":
+        return f"agreement has no {guardrail.limit_name}: use min"
     return None

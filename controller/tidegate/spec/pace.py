@@ -16,7 +16,7 @@ from tidegate.spec.policy import Step
 class Pace:
     """One step at a traffic. `parts`: (the candidate's share, its requests a second) of each part of the traffic.
 
-    `mirrored`: copies a second in a shadow step; they end the step, and tell the guardrails nothing.
+    `mirrored`: copies a second in a shadow step; they end the step, and tell only guardrails with `source: shadow`.
     `seconds`: how long the step takes, at least its `for`.
     """
 
@@ -43,6 +43,11 @@ class Pace:
     def exposures(self) -> Iterator[tuple[float, float]]:
         """(share, candidate requests until the step is over) of each part."""
         return ((share, rate * self.seconds) for share, rate in self.parts)
+
+    def pairs(self) -> Iterator[tuple[float, float]]:
+        """The same of a shadow step's pairs: as many answers of each arm."""
+        if self.mirrored:
+            yield 0.5, self.mirrored * self.seconds
 
 
 def paces(steps: Iterable[Step], traffic: Traffic, feature: str | None = None) -> list[Pace | None] | None:

@@ -128,6 +128,11 @@ class Guardrail(Part):
         return isinstance(self.source, SourceSpec)
 
     @property
+    def paired(self) -> bool:
+        """True when it judges a shadow: the pairs of answers that the stable release and the copy gave to one request."""
+        return self.source == "shadow"
+
+    @property
     def relative(self) -> bool:
         """True when the stable release is what it is compared with."""
         return self.limit_name in RELATIVE

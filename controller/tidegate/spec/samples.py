@@ -105,6 +105,8 @@ def information(guardrail: Guardrail, baseline: float, effect: float, share: flo
             return 0.0
         return rates_information(slow, tail, 1.0, per_candidate) if guardrail.relative else bernoulli_kl(slow, tail)
     seen = min(baseline * effect, 1.0)
+    if kind is Kind.AGREEMENT:
+        return bernoulli_kl(seen, limit) if seen < limit else 0.0
     if guardrail.relative:
         return rates_information(seen, baseline, limit, per_candidate) if seen > limit * baseline else 0.0
     return bernoulli_kl(seen, max(limit, 0.0)) if seen > limit else 0.0
@@ -175,6 +177,8 @@ def promotion_information(guardrail: Guardrail, baseline: float, share: float) -
         if quick >= tail:
             return 0.0
         return rates_information(quick, tail, 1.0, per_candidate) if beside else bernoulli_kl(quick, tail)
+    if kind is Kind.AGREEMENT:
+        return bernoulli_kl(baseline, margin) if baseline > margin else 0.0
     if not guardrail.relative:
         return bernoulli_kl(baseline, min(margin, 1.0)) if 0 <= baseline < margin else 0.0
     between = 0.0

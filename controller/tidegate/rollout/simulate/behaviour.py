@@ -28,7 +28,8 @@ class Actor:
     """One release: its first manner and the later ones by time (seconds), when it is ready, how its validation ends.
 
     `weights_of` names the release whose workload it runs: its own, but for one of the inference config alone.
-    `ready_after` in seconds; None is never. `agreement`: the chance that it answers a mirrored request as stable does.
+    `ready_after` in seconds; None is never. `agreement`: the chance that it answers a mirrored request as stable does,
+    `missing` that a copy gets no answer at all.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Actor:
     ready_after: float | None
     validation: str
     agreement: float = 1.0
+    missing: float = 0.0
 
     def manner(self, t: float) -> Manner:
         """How it behaves at `t` seconds from the start."""
@@ -60,19 +62,20 @@ def _actor(name: str, releases: Mapping[str, ReleaseSpec]) -> Actor:
         chain.append(like)
     manner, later = Manner(), dict[float, Behaviour]()
     ready: float | None = 0.0
-    validation, agreement = "pass", 1.0
+    validation, agreement, missing = "pass", 1.0, 0.0
     for spec in (releases[link] for link in reversed(chain)):
         manner = _changed(manner, spec)
         later = dict(spec.from_) if spec.from_ is not None else later
         validation = spec.validation or validation
         agreement = spec.agreement if spec.agreement is not None else agreement
+        missing = spec.missing if spec.missing is not None else missing
         if spec.ready is not None:
             ready = spec.ready.after if isinstance(spec.ready, Ready) else None
     manners = [(0.0, manner)]
     for since, behaviour in sorted(later.items()):
         manners.append((since, _changed(manners[-1][1], behaviour)))
     shared = next((link for link in chain if not releases[link].config_only), chain[-1])
-    return Actor(name, shared, tuple(manners), ready, validation, agreement)
+    return Actor(name, shared, tuple(manners), ready, validation, agreement, missing)
 
 
 def _changed(manner: Manner, by: Behaviour) -> Manner:

@@ -38,7 +38,7 @@ class Record:
     _late: list[tuple[float, Arms, Batch]] = field(default_factory=list)
     _trial: Arms = (None, "")
     _after: dict[str, float] = field(default_factory=dict)
-    _pairs: tuple[int, int] = (0, 0)
+    _pairs: Pairs | None = None
 
     @property
     def ends(self) -> float:
@@ -70,14 +70,23 @@ class Record:
             self._mirror(rest, traffic, (stable, trial), playing, at)
 
     def _mirror(self, rest: int, traffic: Traffic, arms: Arms, playing: Mapping[str, Actor], at: float) -> None:
-        """Copies of stable's requests to the candidate. A pair agrees when both answer, and alike."""
+        """Copies of stable's requests to the candidate. A pair agrees when the shadow answers, and alike; where stable
+        failed there is nothing to agree with."""
         stable, trial = arms
         one, other = playing.get(stable or ""), playing.get(trial)
         if not traffic.mirror or one is None or other is None:
             return
-        pairs = self.arrivals.split(rest, traffic.mirror / WHOLE)
-        alike = other.agreement * (1 - one.manner(at).error_rate) * (1 - other.manner(at).error_rate)
-        self._pairs = (self._pairs[0] + pairs, self._pairs[1] + self.arrivals.split(pairs, alike))
+        copies = self.arrivals.split(rest, traffic.mirror / WHOLE)
+        missing = self.arrivals.split(copies, other.missing)
+        theirs = self.arrivals.arm(one.name, copies - missing, one.manner(at))
+        ours = self.arrivals.arm(other.name, copies - missing, other.manner(at))
+        pairs = copies - missing - theirs.errors
+        agreed = self.arrivals.split(pairs, other.agreement * (1 - other.manner(at).error_rate))
+        before = self._pairs or Pairs(self.opened, self.opened, 0, 0)
+        self._pairs = Pairs(
+            self.opened, self.opened, before.pairs + pairs, before.agreed + agreed, before.missing + missing,
+            _both(before.stable, theirs), _both(before.shadow, ours),
+        )  # fmt: skip
 
     def close(self, t: float) -> None:
         """End the running window at `t`: full, or cut by a weight change. The next one begins."""
@@ -85,8 +94,8 @@ class Record:
             now, late = self._split(batch)
             self.closed.append(now)
             self._late += [(t + after, self._trial, scores) for after, scores in late]
-        if self._pairs[0]:
-            self.closed_pairs.append(Pairs(self.opened, t, *self._pairs))
+        if self._pairs is not None:
+            self.closed_pairs.append(replace(self._pairs, end=t))
         self.drop(t)
 
     def _split(self, batch: Batch) -> tuple[Batch, list[tuple[float, Batch]]]:
@@ -115,7 +124,7 @@ class Record:
 
     def drop(self, t: float) -> None:
         """Begin a window at `t`; what the running one holds is lost."""
-        self._arms, self._shares, self._pairs, self.opened = {}, {}, (0, 0), t
+        self._arms, self._shares, self._pairs, self.opened = {}, {}, None, t
 
     def take(self, t: float) -> tuple[Batch, ...]:
         """The closed batches that can be read by `t` and that nobody has taken yet."""

@@ -71,7 +71,8 @@ class Behaviour(Part):
 class ReleaseSpec(Behaviour):
     """One release: `like` another one but for what is given here; `from` a time on, otherwise.
 
-    `agreement`: the share of mirrored requests that it answers as the stable release does.
+    `agreement`: the share of mirrored requests that it answers as the stable release does; `missing`: of copies without any
+    answer.
     """
 
     like: Text | None = None
@@ -79,6 +80,7 @@ class ReleaseSpec(Behaviour):
     ready: Literal["never"] | Ready | None = None
     validation: Literal["pass", "fail"] | None = None
     agreement: Number | None = Field(default=None, ge=0, le=1)
+    missing: Number | None = Field(default=None, ge=0, le=1)
     from_: dict[Duration, Behaviour] | None = Field(default=None, alias="from")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from tidegate.spec.pace import Pace, paces
 from tidegate.spec.policy import Guardrail, RolloutPolicy
 from tidegate.spec.samples import alphas, assumed_baseline, detectable, low_is_bad
 
-PLAIN = {Kind.ERRORS: 5.0, Kind.LATENCY: 2.0, Kind.INVALID: 5.0, Kind.SCORE: 4.0}
+PLAIN = {Kind.ERRORS: 5.0, Kind.LATENCY: 2.0, Kind.INVALID: 5.0, Kind.SCORE: 4.0, Kind.AGREEMENT: 4.0}
 LOW = 2 / 3
 
 
@@ -47,11 +47,12 @@ def check(context: Context) -> Iterator[Finding]:
 def _blind(policy: RolloutPolicy, walk: list[Pace]) -> Iterator[int]:
     """The first guardrail of each metric that is not seen well enough by any."""
     seen: dict[tuple[str, str], tuple[int, bool]] = {}
-    exposures = [exposure for pace in walk for exposure in pace.exposures()]
+    requests = [exposure for pace in walk for exposure in pace.exposures()]
+    pairs = [exposure for pace in walk for exposure in pace.pairs()]
     for index, (guardrail, alpha) in enumerate(zip(policy.guardrails, alphas(policy), strict=True)):
         if guardrail.immediate or alpha <= 0 or guardrail.polled or unsupported(guardrail):
             continue
-        effect = detectable(guardrail, assumed_baseline(guardrail), alpha, exposures)
+        effect = detectable(guardrail, assumed_baseline(guardrail), alpha, pairs if guardrail.paired else requests)
         key = guardrail.metric, str(guardrail.source)
         first, well = seen.get(key, (index, False))
         seen[key] = first, well or (effect is not None and _enough(guardrail, effect))

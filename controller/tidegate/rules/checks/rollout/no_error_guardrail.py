@@ -18,8 +18,9 @@ def check(context: Context) -> Iterator[Finding]:
     """Look for policies with guardrails and none on errors. An `immediate` one sees disasters only."""
     for policy in context.policies():
         guardrails = policy.value.guardrails
-        if guardrails and not any(g.metric == "error_rate" and not g.immediate for g in guardrails):
-            only = any(g.metric == "error_rate" for g in guardrails)
+        on_errors = [g for g in guardrails if g.metric == "error_rate" and g.source == "gateway"]
+        if guardrails and all(g.immediate for g in on_errors):
+            only = bool(on_errors)
             yield RULE.finding(
                 policy,
                 ("guardrails",),
@@ -43,6 +44,9 @@ RULE = Rule(
     scope="general",
     bad=(
         Example("policies/progressive.yaml", "  # by latency alone\n", _BOTH, at="guardrails:"),
+        Example(
+            "policies/progressive.yaml", "  - {metric: error_rate, max: 0.1, source: shadow}\n", _BOTH, at="guardrails:"
+        ),
         Example("policies/progressive.yaml", "  # disasters alone\n", _RATIO, at="guardrails:"),
     ),
     good=(Example("policies/progressive.yaml", "  - {metric: error_rate, max: 0.02}\n", _BOTH),),

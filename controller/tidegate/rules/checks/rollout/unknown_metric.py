@@ -1,6 +1,7 @@
 """A guardrail on the gateway's record may only use a metric that is in it: `error_rate` or `latency_pNN_ms`.
 
-NN is a quantile from 50 to 99, or 999 for the last in a thousand. Every other metric needs a `source` that knows it.
+NN is a quantile from 50 to 99, or 999 for the last in a thousand. With `source: shadow` there is `agreement` as well. Every
+other metric needs a `source` that knows it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from tidegate.rules.finding import Finding
 from tidegate.rules.rule import Example, Rule
 from tidegate.spec.vocabulary import similar
 
+_NAMES = ("error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
 _KNOWN = re.compile(r"error_rate|latency_p([5-9][0-9]|999)_ms")
 
 
@@ -21,15 +23,18 @@ def check(context: Context) -> Iterator[Finding]:
     for policy in context.policies():
         for field, guardrails in (("guardrails", policy.value.guardrails), ("watch", policy.value.watch)):
             for index, guardrail in enumerate(guardrails):
-                if guardrail.source == "gateway" and not _KNOWN.fullmatch(guardrail.metric):
-                    close = similar(
-                        guardrail.metric, ("error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
-                    )
-                    message = f"the gateway's record has no metric '{guardrail.metric}'"
+                if guardrail.source not in ("gateway", "shadow") or _KNOWN.fullmatch(guardrail.metric):
+                    continue
+                if not guardrail.paired or guardrail.metric != "agreement":
+                    where = "a shadow's pairs have" if guardrail.paired else "the gateway's record has"
+                    known = ("agreement", *_NAMES) if guardrail.paired else _NAMES
+                    close = similar(guardrail.metric, known)
+                    message = f"{where} no metric '{guardrail.metric}'"
+                    use = "use agreement, " if guardrail.paired else "use "
                     fix = (
                         f"did you mean '{close}'?"
                         if close
-                        else "use error_rate or latency_pNN_ms, or name its 'source'"
+                        else f"{use}error_rate or latency_pNN_ms, or name its 'source'"
                     )
                     yield RULE.finding(policy, (field, index, "metric"), message, fix)
 
@@ -49,6 +54,12 @@ RULE = Rule(
             "watch: [{metric: errors, max: 0.1}]\nstandby: 72h",
             "standby: 72h",
             at="errors,",
+        ),
+        Example(
+            "policies/progressive.yaml",
+            "metric: agreemet, min: 0.9, source: shadow",
+            "metric: latency_p95_ms, max_ratio: 1.2",
+            at="agreemet,",
         ),
     ),
     good=(Example("policies/progressive.yaml", "metric: latency_p999_ms,", "metric: latency_p95_ms,"),),

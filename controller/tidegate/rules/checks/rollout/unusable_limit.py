@@ -22,19 +22,31 @@ def check(context: Context) -> Iterator[Finding]:
     """Ask the analysis's own words whether it can judge this, and whether it could ever be broken."""
     for policy, at, guardrail in rails(context):
         why = unsupported(guardrail) or _out_of_range(guardrail)
-        if why:
+        if why and not (guardrail.paired and kind_of(guardrail)[0] is Kind.SCORE):  # unknown-metric says so
             yield RULE.finding(
                 policy,
                 (*at, guardrail.limit_name),
                 f"the limit {guardrail.limit_name}: {guardrail.limit:g} on '{guardrail.metric}' cannot be judged: {why}",
-                "write a limit between 0 and 1, such as max: 0.02"
-                if guardrail.metric == "error_rate" and guardrail.limit_name == "max"
-                else "use max, max_ratio or max_increase, above 0",
+                _fix(guardrail),
             )
+
+
+def _fix(guardrail: Guardrail) -> str:
+    if kind_of(guardrail)[0] is Kind.AGREEMENT:
+        return "write a limit between 0 and 1 on all traffic, such as {metric: agreement, min: 0.98, source: shadow}"
+    if guardrail.metric == "error_rate" and guardrail.limit_name == "max":
+        return "write a limit between 0 and 1, such as max: 0.02"
+    return "use max, max_ratio or max_increase, above 0"
 
 
 def _out_of_range(guardrail: Guardrail) -> str:
     kind, _ = kind_of(guardrail)
+    if kind is Kind.AGREEMENT and not 0 < guardrail.limit < 1:
+        return (
+            "a share lies between 0 and 1"
+            if guardrail.limit != 1
+            else "a single difference in a million would break it"
+        )
     if guardrail.limit_name != "max":
         return ""
     if kind in (Kind.ERRORS, Kind.INVALID) and not 0 < guardrail.limit < 1:
@@ -54,6 +66,15 @@ RULE = Rule(
         Example("policies/progressive.yaml", "p95_ms, max_ratio: 0", "p95_ms, max_ratio: 1.2", at="0"),
         Example("policies/progressive.yaml", "error_rate, max: 20,", "error_rate, max: 0.20,", at="20,"),
         Example("policies/progressive.yaml", "error_rate, max: 0,", "error_rate, max: 0.20,", at="0,"),
+        Example(
+            "policies/progressive.yaml",
+            "agreement, max: 0.9, source: shadow",
+            "latency_p95_ms, max_ratio: 1.2",
+            at="0.9",
+        ),
+        Example(
+            "policies/progressive.yaml", "agreement, min: 98, source: shadow", "latency_p95_ms, max_ratio: 1.2", at="98"
+        ),
     ),
     good=(Example("policies/progressive.yaml", "p95_ms, max: 400", "p95_ms, max_ratio: 1.2"),),
 )
