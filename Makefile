@@ -79,7 +79,7 @@ lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repos
 	$(BIN)/tidegate schema --check
 	$(BIN)/tidegate validate
 
-bench: setup serving  ## the side-by-side measurements
+bench: setup serving servers  ## the side-by-side measurements
 	$(BIN)/python benchmarks/switch/run.py
 	$(BIN)/python benchmarks/commit/run.py
 	$(BIN)/python benchmarks/validate/run.py
@@ -88,6 +88,7 @@ bench: setup serving  ## the side-by-side measurements
 	$(BIN)/python benchmarks/analysis/run.py
 	$(BIN)/python benchmarks/audit/run.py
 	$(BIN)/python benchmarks/gateway/run.py
+	$(BIN)/python benchmarks/streaming/run.py
 
 fuzz: setup  ## stories from seeds over the whole controller: SEEDS=100000 FROM=0
 	$(BIN)/python tests/simulation/fuzz.py --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0) --jobs 2

@@ -10,7 +10,9 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 from proxies import free_port, listens, wait_for  # beside the benchmark of switches
@@ -142,52 +144,31 @@ def _address(port: int) -> dict[str, object]:
 
 
 class Tidegate:
-    """The gateway room, as the engine uses it, with four models that stand for what is measured."""
+    """The gateway room, as the engine uses it, with this table."""
 
-    def __init__(self, folder: Path, upstream: int) -> None:
+    def __init__(self, folder: Path, table: Table) -> None:
         self.port = free_port()
         self.gateway = Gateway(GatewaySettings(address=f"127.0.0.1:{self.port}", concurrency=1), folder)
         self.gateway.start()
         running = process.find(Folder(folder / "gateway"))
         assert running is not None
         self.pid = running.pid
-        upstreams = tuple(Upstream(name, (("127.0.0.1", upstream),)) for name in ("old", "new"))
-        wait_for(lambda: self.gateway.apply(Table(upstreams, self._routes())).done, "the routes to be live")
+        wait_for(lambda: self.gateway.apply(table).done, "the routes to be live")
 
-    @staticmethod
-    def _routes() -> tuple[Route, ...]:
-        def arm(release: str, role: str, weight: int) -> Arm:
-            return Arm(release, role, "1.0.0", "default", "c0ffee", "old" if role == "stable" else "new", weight)
+    def lines(self, model: str, atleast: int, *, shadow: bool = False) -> int:
+        """How many lines users' requests for this model have in the record, which begins anew.
 
-        def pair(model: str) -> tuple[Arm, Arm]:
-            return arm(f"{model}-1a2b3c4d", "stable", MILLION // 2), arm(f"{model}-5e6f7a8b", "candidate", MILLION // 2)
-
-        def merged(model: str, prompt: str | None) -> tuple[Arm, ...]:
-            return tuple(
-                Arm(one.release, one.role, one.version, one.config, one.commit, one.upstream, one.weight,
-                    body=PARAMETERS if prompt is None else None, prompt=prompt)
-                for one in pair(model)
-            )  # fmt: skip
-
-        return (
-            Route("split", None, pair("split")),
-            Route("merge", None, merged("merge", None)),
-            Route("prompt", None, merged("prompt", PROMPT)),
-            Route(
-                "mirror", None, (arm("mirror-1a2b", "stable", MILLION),), shadow=arm("mirror-5e6f", "shadow", MILLION)
-            ),
-        )
-
-    def lines(self, model: str, atleast: int) -> int:
-        """How many lines users' requests for this model have in the record, which begins anew."""
+        `shadow`: waits for as many lines of its shadow, too.
+        """
         wanted, copy = f'"route":"{model}"'.encode(), b'"role":"shadow"'
 
-        def count() -> int:
+        def count(copies: bool) -> int:
             with self.gateway.record.open("rb") as lines:
-                return sum(wanted in line and copy not in line for line in lines)
+                return sum(wanted in line and (copy in line) == copies for line in lines)
 
-        wait_for(lambda: count() >= atleast, f"{atleast} lines in the record", seconds=20)
-        found = count()
+        for copies in (False, True)[: 1 + shadow]:
+            wait_for(lambda: count(copies) >= atleast, f"{atleast} lines in the record", seconds=20)  # noqa: B023 asked at once
+        found = count(False)
         for closed in (self.gateway.rotate_record(), self.gateway.rotate_answers()):
             if closed is not None:
                 closed.unlink()
@@ -196,6 +177,27 @@ class Tidegate:
     def close(self) -> None:
         """End it."""
         self.gateway.stop(grace=1.0)
+
+
+def four_models(upstream: int) -> Table:
+    """Four models that stand for what is measured."""
+
+    def arm(release: str, role: str, weight: int) -> Arm:
+        return Arm(release, role, "1.0.0", "default", "c0ffee", "old" if role == "stable" else "new", weight)
+
+    def pair(model: str) -> tuple[Arm, Arm]:
+        return arm(f"{model}-1a2b3c4d", "stable", MILLION // 2), arm(f"{model}-5e6f7a8b", "candidate", MILLION // 2)
+
+    def merged(model: str, **more: Any) -> tuple[Arm, ...]:
+        return tuple(replace(one, **more) for one in pair(model))
+
+    routes = (
+        Route("split", None, pair("split")),
+        Route("merge", None, merged("merge", body=PARAMETERS)),
+        Route("prompt", None, merged("prompt", prompt=PROMPT)),
+        Route("mirror", None, (arm("mirror-1a2b", "stable", MILLION),), shadow=arm("mirror-5e6f", "shadow", MILLION)),
+    )
+    return Table(tuple(Upstream(name, (("127.0.0.1", upstream),)) for name in ("old", "new")), routes)
 
 
 class MLflow:

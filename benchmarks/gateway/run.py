@@ -168,7 +168,7 @@ def main() -> int:
         with on(theirs):
             bare = BareEnvoy(folder / "bare", backend.port)
             stack.callback(bare.close)
-            tidegate = Tidegate(folder / "tidegate", backend.port)
+            tidegate = Tidegate(folder / "tidegate", contestants.four_models(backend.port))
             stack.callback(tidegate.close)
             found = [Row("direct", backend.port, 0), Row(BARE, bare.port, bare.pid)]
             if "nginx" not in without:
