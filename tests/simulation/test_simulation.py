@@ -14,7 +14,9 @@ from sim_watch import Broken
 import fuzz
 from support.uncovered import uncovered
 
-CHUNKS, SEEDS = 8, 150
+pytestmark = pytest.mark.no_cover  # measuring would cost three times what the stories do
+CHUNKS, SEEDS = 6, 100
+"""The same stories in each run: they tell whether a change breaks what was true of them. `make fuzz` looks for new ones."""
 GOOD = (("m 1.0.0", "good"), ("m 2.0.0", "good"), ("m 3.0.0", "good"), ("m 4.0.0", "good"))
 
 

@@ -39,7 +39,7 @@ def test_a_planted_defect_is_found(bug: Callable[[], AbstractContextManager[obje
     with bug():
         broken, story = next((b, story) for story in stories(bug) if (b := fails(story)) is not None)
         assert broken.rule in rules, broken
-        short = shrink(story, broken.rule, tries=60)
+        short = shrink(story, broken.rule, tries=12)  # how short it gets, test_simulation asks
         assert len(short.acts) <= len(story.acts)
         found = fails(short)
         assert found is not None
