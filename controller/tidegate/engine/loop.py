@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 FIRST_TICK = 0.01
 FIRST_RETRY = 0.25
+LOADING_TICK = 0.02
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0
@@ -178,6 +179,8 @@ class Controller:
             self._alert()
         if more:
             return 0.0
+        if self.steering.loading:
+            return LOADING_TICK
         return FAST_TICK if self._in_motion() else SLOW_TICK
 
     def _was_away(self, seconds: float) -> None:
