@@ -119,7 +119,8 @@ class Desk:
         """Something that happens once, such as a promotion. Too many of a topic are folded into the newest."""
         _, _, folded = self.held_back.pop(topic, (None, (), 0))
         self._forget(now)
-        bucket = self.news[topic] = self.news.pop(topic, None) or Bucket(TOPIC_AT_ONCE, now)  # the newest stands last
+        bucket = self.news.pop(topic) if topic in self.news else Bucket(TOPIC_AT_ONCE, now)
+        self.news[topic] = bucket  # the newest stands last
         self.changed = True
         if bucket.take(now, TOPIC_AT_ONCE, TOPIC_EVERY):
             self._put(topic, note, targets, folded, now)
