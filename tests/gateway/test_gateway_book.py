@@ -13,7 +13,7 @@ from support.gateways import arm
 from tidegate.gateway import blame, wire
 from tidegate.gateway.book import Book, Page
 from tidegate.gateway.model import Route, Table, Upstream
-from tidegate.gateway.schema import MESSAGES
+from tidegate.gateway.schema import ENUMS, MESSAGES
 from tidegate.spec.model import Segment
 
 ROUTES = st.builds(
@@ -113,9 +113,7 @@ def of(message: str, depth: int = 3) -> st.SearchStrategy[dict[str, object]]:
         "flag": st.booleans(),
         "duration": st.integers(0, 10**7).map(lambda ms: f"{ms / 1000:.3f}s"),
         "struct": st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=2),
-        "DiscoveryType": st.just("STATIC"),
-        "Denominator": st.just("MILLION"),
-        "LbPolicy": st.just("LEAST_REQUEST"),
+        **{name: st.sampled_from(sorted(values)) for name, values in ENUMS.items()},
     }
     fields: dict[str, st.SearchStrategy[object]] = {}
     for words in filter(None, MESSAGES[message].split(",")):

@@ -27,6 +27,8 @@ from tidegate.engine.journaling import ENDED
 from tidegate.engine.loop import Controller
 from tidegate.engine.losses import GATEWAY, SHOWN, Losses
 from tidegate.engine.needs import Needs
+from tidegate.engine.providers import FOLDER as PROVIDERS
+from tidegate.engine.providers import Providers
 from tidegate.engine.retention import Retention
 from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
@@ -35,6 +37,7 @@ from tidegate.engine.source import Source
 from tidegate.engine.sources import Sources
 from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
+from tidegate.engine.table import no_link
 from tidegate.engine.validation import Validation
 from tidegate.engine.workers import Workers, asking_pool, light_pool, thread_pools
 from tidegate.gateway.record import RecordReader
@@ -46,6 +49,7 @@ from tidegate.journal.lease import Patience
 from tidegate.rollout.serial import from_doc, rejections_from_doc
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
+from tidegate.runtime.providers import WithProviders
 from tidegate.runtime.select import open_runtime
 from tidegate.sources.access import Access, secret
 from tidegate.spec.controller import RecordSettings, RolloutSettings
@@ -71,6 +75,7 @@ class Ends:
     our own. `post`: delivers alerts, to `notify` where a policy names nobody; None: nobody is told anything. `archive`: where
     closed files of the record go; None: they stay where they are.
     `shadow`: where reports on mirrored traffic go; None: this gateway mirrors nothing.
+    `providers`: the way to models behind an API; None: there is none.
     """
 
     journal: Journal
@@ -96,6 +101,7 @@ class Ends:
     record: RecordSettings = field(default_factory=RecordSettings)
     archive: Archive | None = None
     shadow: Path | None = None
+    providers: Providers | None = None
     access: Access = field(default_factory=Access)
     desk: Desk | None = None
 
@@ -113,14 +119,16 @@ def assemble(ends: Ends) -> Controller:
     for state in states.values():
         evidence.resume(state)
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
-    staging = Staging(ends.store, mirror.blob, ends.runtime, ends.path, now, ends.envoy)
-    steering = Steering(ends.gateway, catalog, ends.record.rotate)
+    servers = ends.runtime.inner if isinstance(ends.runtime, WithProviders) else ends.runtime
+    link = ends.providers.link if ends.providers is not None else no_link
+    staging = Staging(ends.store, mirror.blob, servers, ends.path, now, ends.envoy, link)
+    steering = Steering(ends.gateway, catalog, ends.record.rotate, link)
     journal = ends.journal
     losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), now, ends.clock)
     return Controller(
         journal=ends.journal,
         source=source,
-        needs=Needs(catalog, ends.store, mirror.blob),
+        needs=Needs(catalog, ends.store, mirror.blob, ends.providers),
         fleet=fleet,
         evidence=evidence,
         shadowing=Shadowing(ends.gateway, ends.shadow, now),
@@ -177,7 +185,12 @@ class Parts:
             asks=asking_pool(ASKS),
             allowed=lambda: self.journal.ours,
         )
-        self.runtime: Runtime = open_runtime(settings.runtime, declared.instance, settings.state)
+        self.providers = Providers(settings.root, settings.state / PROVIDERS)
+        self.runtime: Runtime = WithProviders(
+            open_runtime(settings.runtime, declared.instance, settings.state),
+            self.providers.instances,
+            self.providers,
+        )
         self.gateway = Gateway(declared.gateway, settings.state)
         self.mirror = Mirror(
             settings.state / "repository.git",
@@ -205,6 +218,7 @@ class Parts:
                 record=declared.record,
                 archive=Archive(settings.archive),
                 shadow=settings.state / SHADOW,
+                providers=self.providers,
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,
                 access=Access(declared.sources, settings.root),

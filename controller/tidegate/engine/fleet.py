@@ -21,6 +21,7 @@ from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Instance, Runtime, Workload
 from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.units import format_duration
+from tidegate.spec.version import Provider
 from tidegate.spec.version import Runtime as RuntimeSpec
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ Probe = Callable[[tuple[str, int], str, float], tuple[bool, str]]
 PROBE_TIMEOUT = 2.0
 CALM = 5.0
 """Seconds between two probes of an instance that is ready."""
+CALM_PROVIDER = 30.0
+"""The same for a provider's API: what a handshake tells is little, and it is not our machine."""
 PROBES_A_SECOND = 100.0
 """What a large fleet's ready instances are probed with at most, all together: an end is told by the runtime anyway."""
 GIVE_UP_AFTER_EXITS = 3
@@ -40,7 +43,10 @@ FORGIVEN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One workload that has to run, `replicas` times. `fetch` brings the verified artifact's path, None without one."""
+    """One workload that has to run, `replicas` times. `fetch` brings the verified artifact's path, None without one.
+
+    A `provider` serves it elsewhere: `reach` says whether that one answers, within seconds of patience.
+    """
 
     model: str
     version: str
@@ -48,10 +54,17 @@ class Need:
     spec: RuntimeSpec
     replicas: int
     fetch: Callable[[], Path | None]
+    provider: Provider | None = None
+    reach: Callable[[float], tuple[bool, str]] | None = None
+
+    @property
+    def question(self) -> str:
+        """What a probe asks, in words."""
+        return f"GET {self.spec.ready}" if self.provider is None else self.provider.endpoint
 
     def workload(self, replica: int, artifact: Path | None) -> Workload:
         """One replica of it, ready to start."""
-        return Workload(self.model, self.version, self.digest, replica, self.spec, artifact)
+        return Workload(self.model, self.version, self.digest, replica, self.spec, artifact, provider=self.provider)
 
     def name(self, replica: int) -> str:
         """The instance's name, known before its artifact is."""
@@ -288,7 +301,9 @@ class Fleet:
             crashes.overdue += not self.servers.stopping(name)
             self._crashes[name] = crashes
             budget = format_duration(patience)
-            reason = f"not ready within its start-up budget of {budget}: GET {need.spec.ready}: {health.reason or 'no answer'}"
+            reason = (
+                f"not ready within its start-up budget of {budget}: {need.question}: {health.reason or 'no answer'}"
+            )
             self.servers.say(need.digest, reason, failed=True)
             self._stop(name, grace=2.0)  # it starts afresh, for as long as it is needed
             return True
@@ -307,7 +322,7 @@ class Fleet:
         address, path, ready = instance.address, need.spec.ready, health.ready
         sent = self._workers.submit(
             ("probe", instance.name, instance.ref),
-            lambda: self._probe(address, path, PROBE_TIMEOUT),
+            lambda: need.reach(PROBE_TIMEOUT) if need.reach else self._probe(address, path, PROBE_TIMEOUT),
             light=True,
             news=lambda answer: answer[0] != ready,
         )
@@ -349,7 +364,7 @@ class Fleet:
             log.info("%s is %s: %s", name, "ready" if health.ready else "not ready", reason)
         need = self._needs.get(instance.digest)
         if not health.ready:
-            self._say(instance.digest, f"GET {need.spec.ready if need else '/'}: {reason}")
+            self._say(instance.digest, f"{need.question if need else 'GET /'}: {reason}")
         elif servers.answering(instance.digest) >= (need.replicas if need else 1):
             servers.well(instance.digest)
         self._place(name)
@@ -357,7 +372,9 @@ class Fleet:
     def _calm_for(self, name: str) -> float:
         """Seconds until the next probe of one that is ready: not the same for each of a large fleet."""
         spread = 0.75 + 0.5 * zlib.crc32(name.encode()) / 2**32
-        return max(CALM, spread * len(self.servers.instances) / PROBES_A_SECOND)
+        need, _ = self._wanted.get(name, (None, 0))
+        calm = CALM if need is None or need.provider is None else CALM_PROVIDER
+        return max(calm, spread * len(self.servers.instances) / PROBES_A_SECOND)
 
     def _say(self, workload: str, reason: str, *, failed: bool = False) -> None:
         """Why a workload is not ready, unless nobody needs it any more."""

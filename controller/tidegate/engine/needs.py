@@ -11,21 +11,25 @@ from pathlib import Path
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.fleet import Need
+from tidegate.engine.providers import Providers
 from tidegate.engine.source import Snapshot
 from tidegate.rollout.capacity import hot_releases
 from tidegate.rollout.state import RouteState
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import InternalError, NeedsPerson
+from tidegate.spec.model import Model
+from tidegate.spec.providers import problem
 from tidegate.spec.release import Release
-from tidegate.spec.version import Artifact
+from tidegate.spec.version import Artifact, Provider, Runtime
 
 
 class Needs:
     """Makes needs of releases. `blob` gives the bytes of (commit, path): artifacts may live in the repository itself."""
 
-    def __init__(self, catalog: Catalog, store: Store, blob: Blob) -> None:
+    def __init__(self, catalog: Catalog, store: Store, blob: Blob, providers: Providers | None) -> None:
         self._catalog = catalog
         self._store = store
         self._blob = blob
+        self._providers = providers
 
     def saw(self, snapshot: Snapshot) -> None:
         """A commit has been read: what it asks for need not be read from git once more."""
@@ -37,19 +41,40 @@ class Needs:
 
     def of(self, release: Release, replicas: int) -> Need:
         """What a release needs running. Raises NeedsPerson or RetryLater when its declaration cannot be read, or run here."""
-        version = self._catalog.entry(release).version
+        entry = self._catalog.entry(release)
+        version = entry.version
+        if version.provider is not None:
+            return self._of_provider(release, entry.model, version.provider, replicas)
         if version.runtime is None:
-            raise NeedsPerson(
-                f"{release.label} is served by an API provider, which this gateway does not reach yet",
-                where=f"models/{release.model}/versions/{release.version}.yaml",
-                fix="declare a version with 'artifact' and 'runtime'",
-            )
+            raise InternalError(f"{release.label} has neither a runtime nor a provider", where="needs")
         artifact = version.artifact
 
         def fetch() -> Path | None:
             return self._fetch(artifact, release.commit) if artifact else None
 
         return Need(release.model, release.version, release.workload, version.runtime, replicas, fetch)
+
+    def _of_provider(self, release: Release, model: Model, provider: Provider, replicas: int) -> Need:
+        where = f"models/{release.model}/versions/{release.version}.yaml"
+        found = problem(provider)
+        if found is not None:
+            raise NeedsPerson(found.message, where=f"{where}: provider.{found.field}", fix=found.fix)
+        reached = self._providers
+        if reached is None:
+            raise InternalError(f"{release.label} has a provider, and this controller reaches none", where=where)
+        if model.protocol != "openai":
+            message = f"{release.label} is served by an API provider, whose protocol is not {model.protocol}"
+            raise NeedsPerson(message, where=where, fix="declare 'protocol: openai' for a model of its own")
+        return Need(
+            release.model,
+            release.version,
+            release.workload,
+            Runtime(),
+            replicas,
+            lambda: None,
+            provider,
+            lambda patience: reached.reach(provider, patience),
+        )
 
     def _fetch(self, artifact: Artifact, commit: str) -> Path:
         def read(path: str) -> bytes:

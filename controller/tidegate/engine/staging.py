@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Entry
-from tidegate.engine.table import arm_of, body_of
+from tidegate.engine.table import Links, arm_of, body_of, no_link
 from tidegate.evaluation.job import Job, Measured, Target
 from tidegate.evaluation.process import Cancelled, Ended, measure, run_command
 from tidegate.gateway.front import front
@@ -98,6 +98,7 @@ class Staging:
         path: tuple[str, ...],
         now: Callable[[], float],
         envoy: str | None,
+        link: Links = no_link,
     ) -> None:
         self._store = store
         self._blob = blob
@@ -105,6 +106,7 @@ class Staging:
         self._path = path
         self._now = now
         self._envoy = envoy
+        self._link = link
 
     def examine(
         self,
@@ -124,8 +126,10 @@ class Staging:
         if server.address is None:
             raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
         protocol = entry.model.protocol
-        arm = arm_of(TrafficArm(release, "candidate", WHOLE), protocol, entry.config)
-        upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE)
+        provider = entry.version.provider
+        link = self._link(release.workload, provider) if provider is not None else None
+        arm = arm_of(TrafficArm(release, "candidate", WHOLE), protocol, entry.config, link)
+        upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE, link)
         own = bool(plan.how.image or plan.how.command)
         try:
             with front(release.model, arm, upstream, self._envoy) as gateway:
@@ -203,6 +207,9 @@ class Staging:
         docker = self._runtime.kind == "docker"
         if server.address is None:
             raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
+        if docker and entry.version.runtime is None:
+            fix = "take out validate.image and validate.command: Tidegate measures it itself"
+            raise _broken(plan, "it runs in its server's network, and a provider's release has none", fix)
         port = entry.version.runtime.port if entry.version.runtime else 0
         host, number = ("127.0.0.1", port) if docker else server.address
         through = "/evaluation/gateway.sock"

@@ -11,18 +11,32 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.catalog import Entry
-from tidegate.gateway.model import Arm, Route, Table, Upstream
+from tidegate.gateway.model import Arm, Link, Route, Table, Upstream
 from tidegate.rollout.traffic import Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
 from tidegate.spec.release import Release, split_route
+from tidegate.spec.version import Provider
 
 Endpoints = Callable[[str], tuple[tuple[str, int], ...]]
+Links = Callable[[str, Provider], Link | None]
+"""A workload and its provider to the way there."""
+
+
+def no_link(_workload: str, _provider: Provider) -> Link | None:
+    """No way to any provider."""
+    return None
 
 
 def upstream_name(workload: str) -> str:
     """The upstream of a workload."""
     return f"workload-{workload[:16]}"
+
+
+def upstream_of(workload: str, endpoints: tuple[tuple[str, int], ...], link: Link | None) -> Upstream:
+    """A workload's upstream. However many instances a provider's has: they are one address."""
+    name = upstream_name(workload)
+    return Upstream(name, endpoints) if link is None else Upstream(name, endpoints[:1], link.timeout, link)
 
 
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
@@ -38,8 +52,8 @@ def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] 
     return {**config.parameters, **{name: value for name, value in more.items() if value is not None}} or None
 
 
-def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Arm:
-    """An arm with the inference config of its release."""
+def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None, link: Link | None = None) -> Arm:
+    """An arm with the inference config of its release, and the way to its provider."""
     found = Arm(
         release=arm.release.id,
         role=arm.role,
@@ -51,17 +65,28 @@ def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None) -> Ar
         segment_weights=dict(arm.segments),
         body=body_of(protocol, config),
         usage=protocol == "openai",
+        link=link,
     )
     if config is None:
         return found
     found = replace(found, override=config.client_override)
+    if link is not None and link.system and config.system_prompt is not None:
+        body = {**(found.body or {}), "system": config.system_prompt}
+        return replace(found, body=body, examples=config.examples)
     return replace(found, prompt=config.system_prompt, examples=config.examples) if protocol == "openai" else found
 
 
-def build_route(name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry]) -> Route:
+def build_route(
+    name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry], link: Links = no_link
+) -> Route:
     """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration, and may raise."""
     model_name, feature = split_route(name)
-    arms = [arm_of(arm, model.protocol, entry(arm.release).config) for arm in split.arms]
+    arms = []
+    for arm in split.arms:
+        found = entry(arm.release)
+        provider = found.version.provider
+        way = link(arm.release.workload, provider) if provider is not None else None
+        arms.append(arm_of(arm, model.protocol, found.config, way))
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,
@@ -83,6 +108,7 @@ class Tables:
         self._routes: dict[str, tuple[Route, frozenset[str]]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._users: dict[str, dict[str, None]] = {}
+        self._links: dict[str, Link] = {}
         self._whole: Table | None = None  # put together at the next call, when an entry is another
 
     def put(self, route: Route, split: Traffic, endpoints: Endpoints) -> set[str]:
@@ -91,6 +117,9 @@ class Tables:
         if known is not None and (known[0] is route or known[0] == route):
             return set()
         workloads = frozenset(arm.release.workload for arm in split.arms)
+        for given, arm in zip(split.arms, route.arms, strict=True):
+            if arm.link is not None:
+                self._links[given.release.workload] = arm.link
         before = known[1] if known is not None else frozenset()
         for workload in workloads - before:
             self._users.setdefault(workload, {})[route.name] = None
@@ -113,7 +142,7 @@ class Tables:
         for workload in workloads:
             if workload not in self._users:
                 continue
-            upstream = Upstream(upstream_name(workload), endpoints(workload))
+            upstream = upstream_of(workload, endpoints(workload), self._links.get(workload))
             if self._upstreams.get(workload) != upstream:
                 self._upstreams[workload] = upstream
                 self._whole = None
@@ -133,3 +162,4 @@ class Tables:
             del users[route]
             if not users:
                 del self._users[workload], self._upstreams[workload]
+                self._links.pop(workload, None)

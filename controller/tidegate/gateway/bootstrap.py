@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tidegate.gateway import wire
+from tidegate.gateway import provider, wire
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE, USAGE
@@ -82,8 +82,6 @@ def bootstrap(
                     }
                 ]
             },
-            # Most arms of a portfolio rest: a worker makes its part of a cluster at its first request there.
-            "cluster_manager": {"enable_deferred_cluster_creation": True},
             # With thousands of clusters the statistics would be most of the memory: only those that somebody reads.
             "stats_config": {
                 "stats_matcher": {
@@ -94,6 +92,7 @@ def bootstrap(
                             {"prefix": "http.tidegate."},
                             {"prefix": "runtime."},
                             {"prefix": "server."},
+                            {"suffix": ".upstream_rq_active"},
                         ]
                     }
                 }
@@ -242,6 +241,11 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
                 "name": "envoy.filters.http.lua",
                 "disabled": True,  # only an arm with inference parameters pays for it
                 "typed_config": lua("json.lua", "merge.lua"),
+            },
+            {
+                "name": provider.FILTER,
+                "disabled": True,  # only an arm that a provider serves
+                "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
             {
                 "name": "envoy.filters.http.router",

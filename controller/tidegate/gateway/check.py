@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from tidegate.gateway import names
+from tidegate.gateway import names, provider
 from tidegate.gateway.model import Route, Upstream
 from tidegate.spec.errors import InternalError
 
@@ -41,7 +41,9 @@ def problem(routes: Iterable[Route], upstreams: Iterable[Upstream]) -> str | Non
 
 
 def _upstream(upstream: Upstream) -> Iterable[str]:
-    for host, port in upstream.endpoints:
+    if upstream.link is not None:
+        yield from filter(None, [provider.problem(upstream.link)])
+    for host, port in upstream.endpoints if upstream.link is None else ():
         try:
             ipaddress.ip_address(host)
         except ValueError:

@@ -13,12 +13,43 @@ from tidegate.spec.model import Segment
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The way to a provider's API, which an arm's requests take instead of one to servers of ours (provider.lua).
+
+    `paths`: what callers may ask for; `base` stands before such a path (without its `/v1`) there, `query` behind it. `model`:
+    the id that is asked for, whatever the caller wrote. `header`: where the credential goes, from `credential`, the path of a
+    secret in Envoy's format. `headers` are always sent, `passes` are those of a caller that may. `ca_file`: the path of the
+    certificates that the provider's must come from; empty: no TLS. `timeout`: seconds for one request. `system`: a prompt is
+    a member `system` of the body, not a message.
+    """
+
+    provider: str
+    host: str
+    port: int
+    base: str
+    query: str
+    paths: tuple[str, ...]
+    model: str
+    header: str
+    headers: tuple[tuple[str, str], ...]
+    passes: tuple[str, ...]
+    ca_file: str
+    credential: str
+    timeout: float = 60.0
+    system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
-    """One Envoy cluster: the ready instances of one workload. `name` is unique; `endpoints` may be empty while none is ready."""
+    """One Envoy cluster: the ready instances of one workload. `name` is unique; `endpoints` may be empty while none is ready.
+
+    With a `link`, the endpoint is a provider's.
+    """
 
     name: str
     endpoints: tuple[tuple[str, int], ...]
     timeout: float = 60.0
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +60,7 @@ class Arm:
     ready to merge, or None to leave the body alone. `prompt` and `examples` (messages) go before the caller's messages, and
     `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
     `usage`: its answers say which model gave them and how many tokens that took, as OpenAI's do (usage.lua).
+    `link`: it is served by a provider.
     """
 
     release: str
@@ -44,6 +76,7 @@ class Arm:
     examples: tuple[Mapping[str, Any], ...] = ()
     override: str = "clamp"
     usage: bool = False
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)

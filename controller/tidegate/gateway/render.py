@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from tidegate.gateway import wire
+from tidegate.gateway import provider, wire
 from tidegate.gateway.book import Page
 from tidegate.gateway.model import Arm, Route, Upstream
 from tidegate.gateway.names import Shares, mirror_name, prefix, segments, weighted_name
@@ -69,9 +69,10 @@ _CLUSTER = wire.encode(
 
 
 def cluster(name: str, upstream: Upstream) -> bytes:
-    """One cluster, as a fragment of the clusters file."""
+    """One cluster, as a fragment of the clusters file. A provider's without an endpoint has no credential yet."""
     addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in upstream.endpoints]
-    return _cluster(name, addresses)
+    link = upstream.link if addresses else None
+    return _cluster(name, addresses, _CLUSTER if link is None else provider.cluster(link, _LIMITS))
 
 
 def clusters(page: Page) -> dict[str, bytes]:
@@ -80,10 +81,10 @@ def clusters(page: Page) -> dict[str, bytes]:
     return inner | {name: cluster(name, upstream) for name, upstream in page.clusters.items()}
 
 
-def _cluster(name: str, addresses: Sequence[Mapping[str, Any]]) -> bytes:
+def _cluster(name: str, addresses: Sequence[Mapping[str, Any]], common: bytes = _CLUSTER) -> bytes:
     endpoints = [{"endpoint": {"address": address}} for address in addresses]
     own = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}}
-    return wire.put("DiscoveryResponse", "resources", wire.typed("Cluster", wire.encode("Cluster", own) + _CLUSTER))
+    return wire.put("DiscoveryResponse", "resources", wire.typed("Cluster", wire.encode("Cluster", own) + common))
 
 
 def model_routes(routes: Sequence[Route], timeouts: Mapping[str, float], shares: Shares) -> bytes:
@@ -151,7 +152,7 @@ def _arm(
     filters: dict[str, Any] = {"envoy.filters.http.set_filter_state": filter_state(state)}
     filters |= reading(arm)
     if route.shadow is None:  # else the copy would have this release's parameters: its internal listener merges them
-        filters |= merging(arm)
+        filters |= merging(arm) | linking(arm, f"/{route.model}/")
     timeout = timeouts.get(arm.upstream, 60.0)
     if (
         timeout != longest
@@ -207,6 +208,11 @@ def merging(arm: Arm) -> dict[str, Any]:
 def reading(arm: Arm) -> dict[str, Any]:
     """What has a filter read the answer for the record (usage.lua), by filter; nothing for an arm that says nothing there."""
     return {USAGE: _lua({"reads": "1"})} if arm.usage else {}
+
+
+def linking(arm: Arm, front: str) -> dict[str, Any]:
+    """What has a filter make a request one to the arm's provider (provider.lua), by filter; nothing for servers of ours."""
+    return {provider.FILTER: _lua(provider.context(arm.link, front))} if arm.link is not None else {}
 
 
 def _lua(context: Mapping[str, str]) -> dict[str, Any]:
@@ -278,7 +284,7 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "match": {"prefix": "/"},
     } | _answer(404, sentence, record(None, None, None))
     # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
-    for name in (BY_MODEL, USAGE, SESSION, "envoy.filters.http.lua"):
+    for name in (BY_MODEL, USAGE, SESSION, "envoy.filters.http.lua", provider.FILTER):
         unknown["typed_per_filter_config"][name] = _lua({})
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 ENUMS: Final = {
-    "DiscoveryType": {"STATIC": 0},
+    "DiscoveryType": {"STATIC": 0, "LOGICAL_DNS": 2},
+    "DnsLookupFamily": {"V4_PREFERRED": 3},
+    "SanType": {"DNS": 2, "IP_ADDRESS": 4},
+    "ApiVersion": {"V3": 2},
     "LbPolicy": {"LEAST_REQUEST": 1},
     "Denominator": {"MILLION": 2},
 }
@@ -18,7 +21,8 @@ MESSAGES: Final = {
     "DiscoveryResponse": "version_info 1 text, resources 2 any[]",
     # Clusters
     "Cluster": "name 1 text, type 2 DiscoveryType, connect_timeout 4 duration, lb_policy 6 LbPolicy,"
-    " circuit_breakers 10 CircuitBreakers, load_assignment 33 ClusterLoadAssignment,"
+    " circuit_breakers 10 CircuitBreakers, dns_lookup_family 17 DnsLookupFamily, transport_socket 24 TransportSocket,"
+    " load_assignment 33 ClusterLoadAssignment,"
     " typed_extension_protocol_options 36 any{}",
     "CircuitBreakers": "thresholds 1 Thresholds[]",
     "Thresholds": "max_connections 2 wrapped, max_pending_requests 3 wrapped, max_requests 4 wrapped, max_retries 5 wrapped",
@@ -29,10 +33,24 @@ MESSAGES: Final = {
     "Address": "socket_address 1 SocketAddress, envoy_internal_address 3 InternalAddress",
     "InternalAddress": "server_listener_name 1 text",
     "SocketAddress": "address 2 text, port_value 3 number",
-    "UpstreamHttpOptions": "common_http_protocol_options 1 CommonHttpOptions, explicit_http_config 3 ExplicitHttpConfig",
+    "UpstreamHttpOptions": "common_http_protocol_options 1 CommonHttpOptions, explicit_http_config 3 ExplicitHttpConfig,"
+    " http_filters 6 HttpFilter[]",
     "CommonHttpOptions": "idle_timeout 1 duration",
     "ExplicitHttpConfig": "http_protocol_options 1 Empty",
     "Empty": "",
+    # Clusters of providers
+    "TransportSocket": "name 1 text, typed_config 3 any",
+    "UpstreamTls": "common_tls_context 1 CommonTls, sni 2 text",
+    "CommonTls": "validation_context 3 Validation",
+    "Validation": "trusted_ca 1 DataSource, match_typed_subject_alt_names 15 SubjectName[]",
+    "SubjectName": "san_type 1 SanType, matcher 2 StringMatcher",
+    "HttpFilter": "name 1 text, typed_config 4 any",
+    "CredentialInjector": "overwrite 1 flag, credential 3 TypedConfig",
+    "GenericCredential": "credential 1 SdsSecret, header 2 text",
+    "SdsSecret": "name 1 text, sds_config 2 ConfigSource",
+    "ConfigSource": "resource_api_version 6 ApiVersion, path_config_source 8 PathConfigSource",
+    "PathConfigSource": "path 1 text",
+    "UpstreamCodec": "",
     # Routes
     "RouteConfiguration": "name 1 text, virtual_hosts 2 VirtualHost[]",
     "VirtualHost": "name 1 text, domains 2 text[], retry_policy 16 RetryPolicy, matcher 21 Matcher,"
@@ -56,7 +74,7 @@ MESSAGES: Final = {
     "StringMatcher": "exact 1 text, prefix 2 text, safe_regex 5 RegexMatcher",
     "RegexMatcher": "regex 2 text",
     "DirectResponse": "status 1 number, body 2 DataSource",
-    "DataSource": "inline_string 3 text",
+    "DataSource": "filename 1 text, inline_string 3 text",
     "RouteAction": "weighted_clusters 3 WeightedCluster, prefix_rewrite 5 text, timeout 8 duration,"
     " hash_policy 15 HashPolicy[], idle_timeout 24 duration, request_mirror_policies 30 MirrorPolicy[]",
     "MirrorPolicy": "cluster 1 text, runtime_fraction 3 Fraction, disable_shadow_host_suffix_append 6 flag",
@@ -72,8 +90,9 @@ MESSAGES: Final = {
     "FormatString": "text_format_source 5 DataSource",
     "LuaPerRoute": "filter_context 4 struct",
     "HeaderMutationPerRoute": "mutations 1 Mutations",
+    "HeaderMutationFilter": "mutations 1 Mutations",
     "Mutations": "request_mutations 1 HeaderMutation[]",
-    "HeaderMutation": "append 2 HeaderValueOption",
+    "HeaderMutation": "remove 1 text, append 2 HeaderValueOption",
     "HeaderValueOption": "header 1 HeaderValue",
     "HeaderValue": "key 1 text, value 2 text",
 }
@@ -81,6 +100,11 @@ MESSAGES: Final = {
 TYPES: Final = {
     "envoy.config.cluster.v3.Cluster": "Cluster",
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": "UpstreamHttpOptions",
+    "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": "UpstreamTls",
+    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation": "HeaderMutationFilter",
+    "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector": "CredentialInjector",
+    "envoy.extensions.http.injected_credentials.generic.v3.Generic": "GenericCredential",
+    "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec": "UpstreamCodec",
     "envoy.config.route.v3.RouteConfiguration": "RouteConfiguration",
     "envoy.config.route.v3.RouteList": "RouteList",
     "envoy.config.route.v3.Route": "Route",

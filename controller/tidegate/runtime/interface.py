@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from tidegate.spec.version import Provider
 from tidegate.spec.version import Runtime as RuntimeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What has to run, one replica of one version. `digest` is Release.workload, `artifact` the verified file."""
+    """What has to run, one replica of one version. `digest` is Release.workload, `artifact` the verified file.
+
+    With a `provider` nothing runs here (providers.py).
+    """
 
     model: str
     version: str
@@ -24,6 +28,7 @@ class Workload:
     spec: RuntimeSpec
     artifact: Path | None = None
     release: str = ""
+    provider: Provider | None = None
 
     @property
     def name(self) -> str:

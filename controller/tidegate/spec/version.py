@@ -28,12 +28,22 @@ class Adapter(Part):
 
 
 class Provider(Part):
-    """A model behind somebody's API: a pinned id, an endpoint, a credential by reference."""
+    """A model behind somebody's API: a pinned id, an endpoint, a credential by reference (providers.py has who they are).
+
+    `answers_as`: the id that its answers name, where that is not `model`. `ca_file`: certificates that the endpoint's must
+    come from, instead of the system's; relative to the controller's configuration. `timeout`: of one request.
+    `deployment` and `api_version` are Azure's.
+    """
 
     name: Text
     model: Text
     endpoint: Text
     credential: Secret
+    answers_as: Text | None = None
+    ca_file: Text | None = None
+    timeout: Duration | None = None
+    deployment: Text | None = None
+    api_version: Text | None = None
 
 
 class Resources(Part):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.pins import kind_of
-from tidegate.rules.pins.providers import KNOWN
 from tidegate.rules.rule import Example, Rule
+from tidegate.spec.providers import KNOWN, kind_named
 from tidegate.spec.vocabulary import similar
 
 
@@ -23,9 +23,11 @@ def check(context: Context) -> Iterator[Finding]:
         if provider is None or kind_of(provider.name, provider.model) is not None:
             continue
         close = similar(provider.name, KNOWN)
-        message = f"nobody can say whether '{provider.model}' is pinned: the provider '{provider.name}' is not known"
+        why = "is not known" if kind_named(provider.name) is None else "serves models of any maker"
+        message = f"nobody can say whether '{provider.model}' is pinned: the provider '{provider.name}' {why}"
+        named = close is not None and close != provider.name
         fix = (
-            f"did you mean '{close}'?" if close else f"name one of {', '.join(KNOWN)}, or excuse the line with a reason"
+            f"did you mean '{close}'?" if named else f"name one of {', '.join(KNOWN)}, or excuse the line with a reason"
         )
         yield RULE.finding(version, ("provider", "name"), message, fix)
 
