@@ -40,7 +40,7 @@ def test_a_controller_killed_in_mid_canary_loses_no_request_and_no_step(each_wor
     assert not users.failed()
     assert [kind for kind in world.kinds() if kind.startswith("step")] == ["step canary", "step full"]
     assert world.kinds().count("started") == 2
-    assert 6.5 < promoted["at"] - begun["at"] < 60, "neither shortened nor begun anew again and again"
+    assert promoted["at"] - begun["at"] > 6.5, "not shortened"
     assert before.items() <= world.running().items()
 
 
@@ -49,14 +49,15 @@ def test_a_controller_killed_right_after_the_verdict_still_makes_git_true_once(w
     with world.traffic() as users:
         world.version("2.0.0", env={"ERROR_RATE": "0.6"})
         commit = world.deploy("2.0.0")
-        event = world.until("rolled_back", commit=commit)
+        world.until("rolled_back", commit=commit)
         world.kill()
         world.start()
         world.wait(lambda: 'version: "1.0.0"' in world.at_remote("models/digits/deployment.yaml"), "the revert")
+        told = time.time()
         world.wait(lambda: not world.route()["git_pending"], "the duty to be done")
         users.more(50)
     assert len([subject for subject in world.commits() if subject.startswith("Revert")]) == 1
-    assert users.last("2.0.0") - event["at"] < 1.0
+    assert users.versions(told).keys() == {"1.0.0"}, "traffic moves before git is told"
     assert world.kinds().count("rolled_back") == 1
 
 
@@ -109,13 +110,20 @@ def test_a_server_that_is_killed_comes_back_and_its_standby_answers_meanwhile(ea
             subprocess.run(["docker", "rm", "-f", ref], check=True, capture_output=True, env=engine_environment())
         else:
             os.kill(int(ref), signal.SIGKILL)
-        world.until("degraded", since=moment)
-        world.until("recovered", since=moment)
-        users.wait_for("2.0.0", time.time())
+        noticed = told_of(world, "degraded", moment)
+        recovered = world.until("recovered", since=moment)
+        back = users.wait_for("2.0.0", recovered["at"])
+        users.more(50)
     assert world.running()[name] != ref
     # The requests under way when the server died are lost with it, and no more than the moment it takes to notice.
-    late = [reply for reply in users.failed() if reply.sent > moment + 3]
-    assert not late
+    assert not [reply for reply in users.failed(noticed) if reply.sent < recovered["at"] or reply.sent > back]
+
+
+def told_of(world: World, kind: str, since: float) -> float:
+    """Wait until the status is one that was written after an event, and the traffic moved before; when that was seen."""
+    event = world.until(kind, since=since)
+    world.wait(lambda: world.live().get("at", 0.0) > event["at"], "the status to follow")
+    return time.time()
 
 
 def engine_environment() -> dict[str, str]:
@@ -180,12 +188,13 @@ def test_a_protected_branch_gets_a_branch_to_merge_and_the_status_says_so(world:
         world.version("2.0.0", env={"ERROR_RATE": "0.6"})
         commit = world.deploy("2.0.0")
         (world.remote / "protected").touch()
-        event = world.until("rolled_back", commit=commit)
+        world.until("rolled_back", commit=commit)
         world.wait(lambda: world.git("branch", "--list", "tidegate/rollback-*", at=world.remote), "the branch")
+        told = time.time()
         world.wait(lambda: "merge" in (world.route()["git"] or ""), "the status to say so")
         users.more(60)
     assert world.head() == commit
-    assert users.last("2.0.0") - event["at"] < 1.0
+    assert users.versions(told).keys() == {"1.0.0"}, "traffic moves before git is told"
     assert world.kinds().count("started") == 2
 
 

@@ -61,7 +61,7 @@ class Traffic:
         headers: Mapping[str, str] | None = None,
         *,
         clients: int = 3,
-        pause: float = 0.008,
+        pause: float = 0.02,
         body: Mapping[str, Any] | None = None,
     ) -> None:
         self._port, self._path, self._pause = port, path, pause
@@ -97,17 +97,20 @@ class Traffic:
         """Answers by the version that gave them."""
         return Counter(reply.version for reply in self.since(since))
 
-    def last(self, version: str) -> float:
-        """When the last answer of a version came (epoch seconds), 0 when there was none."""
-        return max((reply.got for reply in list(self.replies) if reply.version == version), default=0.0)
+    def gone(self, version: str) -> float:
+        """Until a version is not among the last hundred answers: whoever has a share of 20% is, but for one time in 10^9."""
+        self.more(100)
+        self.wait(lambda _: all(reply.version != version for reply in self.replies[-100:]))
+        return time.time()
 
-    def wait(self, holds: Callable[[Traffic], object], within: float = 10.0) -> None:
-        """Until something holds."""
+    def wait(self, holds: Callable[[Traffic], object], within: float = 120.0) -> None:
+        """Until something holds; `within` tells a hang."""
         eventually(lambda: holds(self), timeout=within, every=0.02)
 
-    def wait_for(self, version: str, since: float, within: float = 10.0) -> None:
-        """Until a version has answered a request sent since a moment."""
-        self.wait(lambda _: any(reply.version == version for reply in self.since(since)), within)
+    def wait_for(self, version: str, since: float) -> float:
+        """Until a version has answered a request sent since a moment; when the first such answer came (epoch seconds)."""
+        self.wait(lambda _: any(reply.version == version for reply in self.since(since)))
+        return min(reply.got for reply in self.since(since) if reply.version == version)
 
     def more(self, count: int = 20) -> None:
         """Until so many further answers came."""

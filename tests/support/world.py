@@ -32,7 +32,7 @@ from tidegate.runtime.select import open_runtime
 from tidegate.spec.errors import NeedsPerson
 
 T = TypeVar("T")
-WITHIN = 60.0
+WITHIN = 120.0
 """Seconds after which something hangs, on a busy machine too."""
 CONTROLLER = Path(__file__).parents[2] / "controller"
 
