@@ -25,6 +25,8 @@ from tidegate.spec.release import split_route
 
 APPLY_EVERY = 50
 """Passes after which an unchanged table is looked at again."""
+SOON = 50
+"""Passes in which the gateway is asked at once again whether it has taken what it was given; then it is no hurry any more."""
 Models: TypeAlias = Callable[[str], Model | None]
 """A model's name to how it is declared now, None when it is not."""
 
@@ -55,6 +57,7 @@ class Steering:
         self._begun = False
         self._given = False  # whether the gateway took a table from this controller
         self._looks = 0
+        self._asked = 0  # passes since the gateway was given something that it has not taken yet
         self.waiting = ""
         self.unreadable: dict[str, TidegateError] = {}
         self.refused: dict[str, TidegateError] = {}
@@ -63,6 +66,11 @@ class Steering:
     def settled(self) -> bool:
         """True when the gateway serves the last table as it was meant."""
         return self._settled
+
+    @property
+    def loading(self) -> bool:
+        """Whether the gateway takes something in just now: it is a matter of a tenth of a second, and then comes the next."""
+        return 0 < self._asked <= SOON
 
     def start(self) -> None:
         """Start Envoy, adopt it, or hand over to one with new settings. Raises RetryLater or NeedsPerson."""
@@ -174,6 +182,7 @@ class Steering:
 
     def table(self, traffic: Mapping[str, Traffic], models: Models, endpoints: Endpoints) -> None:
         """Bring the gateway to the whole table, as far as it goes in this pass. Raises what the gateway raises."""
+        asked, self._asked = self._asked, 0
         for route in [*self._stale, *self.unreadable]:
             found = self._route(route, traffic[route], models)
             if found is None:
@@ -190,11 +199,14 @@ class Steering:
         if not self._changed and self._settled and self._looks % APPLY_EVERY:
             return  # now and then all the same: clusters that nobody names any more drain, and then go
         self._settled = False
+        self._asked = 1 if self._changed else asked + 1
         with _disk():
             applied = self._gateway.apply(self._tables.table(), frozenset(self._changed) if self._given else None)
         self._changed.clear()
         self._given = True
         self._settled, self.waiting = applied.done, applied.waiting
+        if applied.done:
+            self._asked = 0
         self.refused = {route: _refusal(route, why) for route, why in applied.refused.items()}
 
     def _drop(self, route: str) -> None:
