@@ -29,6 +29,7 @@ FILES = {
     "RolloutPolicy": "policies/NAME.yaml",
     "Governance": "policies/governance.yaml",
     "Controller": "tidegate.yaml",
+    "Callers": "the file that gateway.callers in tidegate.yaml names",
 }
 
 

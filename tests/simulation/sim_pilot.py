@@ -196,6 +196,9 @@ class SimGateway:
 
         self._world.effect("gateway.start", act, _later)
 
+    def renew(self, now: float) -> None:
+        """Nobody changes callers' keys here."""
+
     def ended(self) -> Ended:
         raise RetryLater("nobody counts here", where="gateway")
 

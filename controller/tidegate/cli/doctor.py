@@ -51,6 +51,7 @@ def _checks() -> Iterator[tuple[str, Callable[[Settings], str]]]:
     yield "repository", _repository
     yield "gateway", _envoy
     yield "address", _address
+    yield "callers", _callers
     yield "runtime", _runtime
     yield "state", _state
     yield "journal", _journal
@@ -116,6 +117,60 @@ def _address(settings: Settings) -> str:
                 fix="end what listens there, or change gateway.address in tidegate.yaml",
             ) from error
     return f"{address} is free"
+
+
+def _callers(settings: Settings) -> str:
+    from tidegate.gateway.renewal import read_callers
+
+    given, told = settings.gateway, []
+    if given.callers is None:
+        told.append("everybody may call")
+    else:
+        found = read_callers(_own(given.callers), given.callers)
+        names = {key.name for key in found.keys or ()}
+        who = "everybody may call" if found.everybody else f"{len(found.keys or ())} keys of {len(names)} callers"
+        told.append(f"{who}, {len(found.limits)} limited routes")
+    return "; ".join([*told, _tls(settings)])
+
+
+def _tls(settings: Settings) -> str:
+    import time
+
+    from tidegate.gateway import certificate
+    from tidegate.gateway.renewal import NOTICE, day, ending
+
+    tls = settings.gateway.tls
+    if tls is None:
+        return "no TLS"
+    chain, key = _read(tls.certificate), _own(tls.key)
+    try:
+        certificate.check_pair(chain, key)
+        ends = {"certificate": certificate.ends(chain)}
+        if tls.client_ca is not None:
+            ends["authority"] = certificate.ends(_read(tls.client_ca))
+    except ValueError as error:
+        raise NeedsPerson(str(error), where=tls.certificate, fix="correct gateway.tls in tidegate.yaml") from error
+    for said, at in ends.items():
+        if at - time.time() < NOTICE:
+            raise ending(said, at, time.time())
+    return ", ".join(f"{said} until {day(at)}" for said, at in ends.items())
+
+
+def _own(path: str) -> bytes:
+    """The content of a file that not everybody on this machine may read."""
+    content = _read(path)
+    if Path(path).stat().st_mode & 0o007:
+        raise NeedsPerson("everybody on this machine may read it", where=path, fix=f"chmod 600 {path}")
+    return content
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise NeedsPerson(
+            f"cannot be read: {error.strerror}", where=path, fix="correct `gateway` in tidegate.yaml, or its rights"
+        ) from error
 
 
 def _runtime(settings: Settings) -> str:

@@ -191,7 +191,7 @@ class Parts:
             self.providers.instances,
             self.providers,
         )
-        self.gateway = Gateway(declared.gateway, settings.state)
+        self.gateway = Gateway(settings.gateway, settings.state)
         self.mirror = Mirror(
             settings.state / "repository.git",
             settings.repository,

@@ -161,6 +161,7 @@ class Controller:
         if not self._taken_over():
             return FIRST_TICK
         source_up, more = self._read_record()
+        self._renew()
         remembered = self._remembered or Remembered()
         absorbed = self.deciding.decide(self.snapshot, remembered, source_up, not more, self._clocks.awake_since)
         durable = self._save(absorbed)
@@ -355,6 +356,15 @@ class Controller:
             return False, False
         self.problems.note("gateway", None)
         return True, more
+
+    def _renew(self) -> None:
+        """What decides about callers, as it is on disk now."""
+        try:
+            self.steering.renew(self._now())
+        except TidegateError as error:
+            self.problems.note("callers", error)
+        else:
+            self.problems.note("callers", None)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.spec.controller import Controller, RuntimeSettings
+from tidegate.spec.controller import Controller, GatewaySettings, RuntimeSettings
 from tidegate.spec.declared import load_document
 from tidegate.spec.errors import NeedsPerson
 
@@ -56,6 +56,19 @@ class Settings:
         """The runtime's settings, with the folders of `path` absolute."""
         given = self.controller.runtime
         return given.model_copy(update={"path": tuple(str((self.root / name).resolve()) for name in given.path)})
+
+    @property
+    def gateway(self) -> GatewaySettings:
+        """The gateway's settings, with the paths of callers' files absolute."""
+        given, tls = self.controller.gateway, self.controller.gateway.tls
+        files = {name: named for name, named in ({} if tls is None else tls.model_dump()).items() if named is not None}
+        absolute = {name: str(self.root / named) for name, named in files.items()}
+        return given.model_copy(
+            update={
+                "tls": tls and tls.model_copy(update=absolute),
+                "callers": given.callers and str(self.root / given.callers),
+            }
+        )
 
 
 def find_settings(start: Path) -> Path:

@@ -84,6 +84,11 @@ class Steering:
             self._settled = False
             self.start()
 
+    def renew(self, now: float) -> None:
+        """Take over callers' keys and certificates as they are on disk now. Raises NeedsPerson for what is wrong with them."""
+        with _disk():
+            self._gateway.renew(now)
+
     def keep_record_short(self, now: float) -> None:
         """Begin a new record file when the present one is large or old; the reader finds its way by itself."""
         record = self._gateway.record

@@ -6,13 +6,14 @@ render.py writes what changes while it runs; process.py starts it with this file
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from tidegate.gateway import provider, wire
+from tidegate.gateway.entrance import CALLER, CALLER_HEADER, Entrance
+from tidegate.gateway.lua import lua as lua
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE, USAGE
@@ -38,6 +39,9 @@ _MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_
 _MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
 _NO_FLAGS = ',"flags":null}\n'
 _FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
+_OPEN = Entrance()
+# Servers that hand headers to programs take `_` for `-`: neither form may be forged.
+_OWN_HEADERS = f"({RELEASE_HEADER}|{CALLER_HEADER})".replace("-", "[-_]")
 SEEN = {
     "time": _TIME,
     "request_id": "%REQ(X-REQUEST-ID)%",
@@ -57,11 +61,13 @@ def bootstrap(
     layer: Path,
     record: Path,
     salt: str,
+    entrance: Entrance,
 ) -> bytes:
     """Envoy's bootstrap file. `address`: where clients call; `admin`: HOST:PORT, or None for a socket in Envoy's folder.
 
     `clusters`, `listeners` and `routes` are files that it watches, `layer` a symbolic link that it watches, `record` the record
     to append to. `salt`: the secret by which the record hides a sticky header's value (session.lua), letters and digits.
+    `entrance`: what stands before the routes.
     """
     rds = {"rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)}}
     return orjson.dumps(
@@ -82,8 +88,6 @@ def bootstrap(
                     }
                 ]
             },
-            # Most arms of a portfolio rest: a worker makes its part of a cluster at its first request there.
-            "cluster_manager": {"enable_deferred_cluster_creation": True},
             # With thousands of clusters the statistics would be most of the memory: only those that somebody reads.
             "stats_config": {
                 "stats_matcher": {
@@ -94,6 +98,9 @@ def bootstrap(
                             {"prefix": "http.tidegate."},
                             {"prefix": "runtime."},
                             {"prefix": "server."},
+                            {"suffix": ".upstream_rq_active"},
+                            {"prefix": "sds."},
+                            {"prefix": "extension_config_discovery."},
                         ]
                     }
                 }
@@ -108,7 +115,12 @@ def bootstrap(
                         # Two gateways must never share a port unseen.
                         "enable_reuse_port": False,
                         "filter_chains": [
-                            {"filters": [{"name": "http", "typed_config": _connection_manager(rds, record, salt)}]}
+                            {
+                                "filters": [
+                                    {"name": "http", "typed_config": _connection_manager(rds, record, salt, entrance)}
+                                ],
+                                **entrance.transport_socket(),
+                            }
                         ],
                     }
                 ]
@@ -171,7 +183,11 @@ def _from_file(path: Path) -> dict[str, Any]:
     return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
 
 
-def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: str = "") -> dict[str, Any]:
+def _connection_manager(
+    routes: Mapping[str, Any], record: Path | None, salt: str = "", entrance: Entrance = _OPEN
+) -> dict[str, Any]:
+    # Where callers have names, a request may change its route after its filters were chosen: then all of them run.
+    spared = entrance.keys is None
     return {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "tidegate",
@@ -199,24 +215,26 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
                     "@type": f"{TYPE}.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
                     "mutations": [
                         {"remove": "x-request-id"},
-                        {"remove": RELEASE_HEADER},
+                        {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": _OWN_HEADERS}}}},
                         {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
                     ],
                 },
             }
         ],
         **routes,
-        "access_log": record_format(record) if record else [],
+        "access_log": record_format(record, names_callers=entrance.keys is not None) if record else [],
         "local_reply_config": own_answers(),
         "http_filters": [
+            *entrance.identifying(),
             {
                 "name": BY_MODEL,  # before all others, which go by the route that it finds
                 "disabled": True,
                 "typed_config": lua("json.lua", "by_model.lua"),
             },
+            *entrance.admitting(),
             {
                 "name": SESSION,
-                "disabled": True,  # only a route with a sticky header pays for it
+                "disabled": spared,  # only a route with a sticky header pays for it
                 "typed_config": lua("sha256.lua", "session.lua", before=f'SALT = "{salt}"\n'),
             },
             {
@@ -235,17 +253,17 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
             },
             {
                 "name": USAGE,
-                "disabled": True,  # only an arm whose answers say something of themselves pays for it
+                "disabled": spared,  # only an arm whose answers say something of themselves pays for it
                 "typed_config": lua("json.lua", "usage.lua"),
             },
             {
                 "name": "envoy.filters.http.lua",
-                "disabled": True,  # only an arm with inference parameters pays for it
+                "disabled": spared,  # only an arm with inference parameters pays for it
                 "typed_config": lua("json.lua", "merge.lua"),
             },
             {
                 "name": provider.FILTER,
-                "disabled": True,  # only an arm that a provider serves
+                "disabled": spared,  # only an arm that a provider serves
                 "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
             {
@@ -254,13 +272,6 @@ def _connection_manager(routes: Mapping[str, Any], record: Path | None, salt: st
             },
         ],
     }
-
-
-def lua(*scripts: str, before: str = "") -> dict[str, Any]:
-    """A filter that runs these files of this room, as one script, after the lines `before`."""
-    folder = resources.files("tidegate.gateway")
-    source = before + "\n".join(folder.joinpath(script).read_text(encoding="utf-8") for script in scripts)
-    return {"@type": f"{_FILTERS}.lua.v3.Lua", "default_source_code": {"inline_string": source}}
 
 
 def _release_header() -> dict[str, Any]:
@@ -272,7 +283,7 @@ def _release_header() -> dict[str, Any]:
     }
 
 
-def record_format(record: Path) -> list[dict[str, Any]]:
+def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str, Any]]:
     """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
 
     Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
@@ -280,10 +291,12 @@ def record_format(record: Path) -> list[dict[str, Any]]:
     milliseconds then. A request that never reached a route (not HTTP, too large headers) has no arm, and may have no id.
     """
     known = f"'{RECORD_STATE}' in filter_state"
+    says = _KNOWN + (f"%DYNAMIC_METADATA({CALLER}:record)%" if names_callers else "")
+    caller = {"caller": f"%DYNAMIC_METADATA({CALLER}:name)%"} if names_callers else {}
     return [
-        log(record, f"response.flags == 0 && {known}", _text(_BEGIN + _KNOWN + _MICROSECONDS + _NO_FLAGS)),
-        _if_flagged(log(record, known, _text(_BEGIN + _KNOWN + _MILLISECONDS + _FLAGS))),
-        log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | SEEN}),
+        log(record, f"response.flags == 0 && {known}", _text(_BEGIN + says + _MICROSECONDS + _NO_FLAGS)),
+        _if_flagged(log(record, known, _text(_BEGIN + says + _MILLISECONDS + _FLAGS))),
+        log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | SEEN | caller}),
     ]
 
 
@@ -329,13 +342,27 @@ def own_answers() -> dict[str, Any]:
         "UO": f"route {route} has too many requests under way",
         "NR": "no release of this model takes this request",
     }
+    # Who has no key need not learn what is served.
+    strangers = {"error": "%LOCAL_REPLY_BODY%", "request_id": "%REQ(X-REQUEST-ID)%"}
+    hasty = {"error": "too many requests: come again after as many seconds as Retry-After says", **told}
     return {
         "mappers": [
-            {
-                "filter": {"response_flag_filter": {"flags": flags.split(",")}},
-                "body_format_override": {"json_format": {"error": sentence, **told}},
-            }
-            for flags, sentence in sentences.items()
+            *(
+                {
+                    "filter": {
+                        "status_code_filter": {"comparison": {"value": {"default_value": code, "runtime_key": "-"}}}
+                    },
+                    "body_format_override": {"json_format": body},
+                }
+                for code, body in ((401, strangers), (429, hasty))
+            ),
+            *(
+                {
+                    "filter": {"response_flag_filter": {"flags": flags.split(",")}},
+                    "body_format_override": {"json_format": {"error": sentence, **told}},
+                }
+                for flags, sentence in sentences.items()
+            ),
         ],
         "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%", **told}},
     }

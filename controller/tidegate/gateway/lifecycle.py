@@ -22,6 +22,7 @@ from tidegate.gateway.bootstrap import ADMIN_SOCKET, bootstrap, trial
 from tidegate.gateway.files import Folder
 from tidegate.gateway.names import split_address
 from tidegate.gateway.process import Running
+from tidegate.gateway.renewal import Renewal
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
@@ -41,6 +42,7 @@ class Lifecycle:
         self._settings = settings
         self.folder = Folder(root)
         self.admin = Admin(self.folder.root / ADMIN_SOCKET, settings.admin)
+        self.renewal = Renewal(settings, self.folder, self.admin, self.complaint)
         self._clock = clock
         self._sleep = sleep
         self._running: Running | None = None
@@ -62,6 +64,7 @@ class Lifecycle:
         """See `Gateway.start`."""
         self._check_admin()
         self.folder.prepare()
+        self.renewal.prepare()
         command, content = self._command(), self._bootstrap()
         setup = blake2b("\0".join(command).encode() + content, digest_size=8).hexdigest()
         if self.running() is None:
@@ -96,6 +99,7 @@ class Lifecycle:
             layer=folder.layer,
             record=folder.record,
             salt=folder.salt(),
+            entrance=self.renewal.entrance(),
         )
 
     def _check_admin(self) -> None:
@@ -175,7 +179,10 @@ class Lifecycle:
                     fix=f"its log is {self.folder.log}",
                 )
             if self._clock() >= until:
-                raise RetryLater("Envoy is still starting", where="gateway", delay=0.5)
+                said = self.complaint()
+                raise RetryLater(
+                    "Envoy is still starting" + (f"; it says: {said}" if said else ""), where="gateway", delay=0.5
+                )
             self._sleep(0.005)
 
     def _hand_over(self, command: list[str], content: bytes, setup: str) -> None:

@@ -109,6 +109,13 @@ class Gateway:
         """
         self._lifecycle.start()
 
+    def renew(self, now: float) -> None:
+        """Take over callers' files that changed: certificates, keys, limits. `now`: epoch seconds. Costs microseconds.
+
+        Raises NeedsPerson for one that is wrong, or a certificate that ends soon; what it had goes on serving.
+        """
+        self._lifecycle.renewal.look(now)
+
     def alive(self) -> bool:
         """Whether the process runs. Costs microseconds."""
         return self._lifecycle.running() is not None

@@ -34,10 +34,24 @@ class RuntimeSettings(Part):
     user: Text = "65534:65534"
 
 
+class TlsSettings(Part):
+    """Files in PEM. With `client_ca` callers need a certificate that it has signed (mutual TLS)."""
+
+    certificate: Text
+    key: Text
+    client_ca: Text | None = None
+
+
 class GatewaySettings(Part):
-    """The public address, and how Envoy is run."""
+    """The public address, who may call there, and how Envoy is run. `callers`: a file of kind Callers, outside git.
+
+    `max_body`: the largest request body in bytes; a larger one is answered with 413. None: no limit but those of merging.
+    """
 
     address: Address = "127.0.0.1:8080"
+    tls: TlsSettings | None = None
+    callers: Text | None = None
+    max_body: Annotated[Size, Field(ge=1)] | None = None
     admin: Address | None = None
     binary: Text | None = None
     concurrency: Whole | None = None

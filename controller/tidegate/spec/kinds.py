@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidegate.spec.base import Document
+from tidegate.spec.callers import Callers
 from tidegate.spec.controller import Controller
 from tidegate.spec.deployment import Deployment
 from tidegate.spec.governance import Governance
@@ -13,5 +14,5 @@ from tidegate.spec.version import ModelVersion
 
 KINDS: dict[str, type[Document]] = {
     kind.__name__: kind
-    for kind in (Model, ModelVersion, InferenceConfig, Deployment, RolloutPolicy, Governance, Controller)
+    for kind in (Model, ModelVersion, InferenceConfig, Deployment, RolloutPolicy, Governance, Controller, Callers)
 }
