@@ -88,6 +88,8 @@ def bootstrap(
                     }
                 ]
             },
+            # Most arms of a portfolio rest: a worker makes its part of a cluster at its first request there.
+            "cluster_manager": {"enable_deferred_cluster_creation": True},
             # With thousands of clusters the statistics would be most of the memory: only those that somebody reads.
             "stats_config": {
                 "stats_matcher": {
@@ -98,7 +100,6 @@ def bootstrap(
                             {"prefix": "http.tidegate."},
                             {"prefix": "runtime."},
                             {"prefix": "server."},
-                            {"suffix": ".upstream_rq_active"},
                             {"prefix": "sds."},
                             {"prefix": "extension_config_discovery."},
                         ]
