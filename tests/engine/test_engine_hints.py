@@ -21,5 +21,5 @@ def test_a_hint_from_another_thread_ends_the_wait() -> None:
     hints = Hints()
     threading.Timer(0.05, hints.give, [Hint.RUNTIME]).start()
     begun = time.monotonic()
-    assert hints.take(10.0) == {Hint.RUNTIME}
-    assert time.monotonic() - begun < 5.0
+    assert hints.take(120.0) == {Hint.RUNTIME}
+    assert time.monotonic() - begun < 60.0

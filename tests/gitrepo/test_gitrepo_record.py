@@ -212,7 +212,7 @@ def test_a_fetch_sees_a_commit_while_a_push_of_promotions_is_under_way(world: Wo
         world.hook("pre-receive", hold)
         pushing = pool.submit(record(world.mirror).promote_all, [promotion])
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not began.exists():
                 assert time.monotonic() < deadline and not pushing.done()
                 time.sleep(0.01)

@@ -117,13 +117,13 @@ BEGINNINGS = (
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_judging_takes_linear_time(kind: str) -> None:
     """The longest reference of every ill-willed form: a regex that backtracks would take minutes for one of them."""
-    began = time.perf_counter()
+    began = time.process_time()
     for beginning in BEGINNINGS:
         for part in ("a", "-", "a-", "-a", "0", "a.", "/a", "a/", "a:", "@", "a_", "..", "-0", "[", "20", "a=b;"):
             for end in ("", "!", "-v1:0", "@3", "-2024-08-06", f"@sha256:{H64}"):
                 ref = (beginning + part * LONGEST)[: LONGEST - len(end)] + end
                 judge(kind, ref)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_reference_longer_than_any_is_not_looked_at() -> None:

@@ -109,12 +109,12 @@ def test_a_server_that_handles_term_is_not_killed_and_one_that_ignores_it_is(pla
     runtime.start(place.workload())
     began = time.monotonic()
     runtime.stop(ready(runtime).name, grace=30)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 29, "its grace was not used up"
     runtime.start(place.workload(env={"IGNORE_TERM": "1"}))
     instance = ready(runtime)
     began = time.monotonic()
     runtime.stop(instance.name, grace=1)
-    assert 0.9 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 0.9
     assert runtime.observe() == []
 
 
@@ -142,18 +142,27 @@ def test_the_exit_code_is_known_also_to_a_controller_that_was_away(place):
     assert after.address is None
 
 
+def quiet(hints):
+    """How many hints there were, once none of the start has come for a while."""
+    seen = []
+
+    def still():
+        seen.append(hints.seen)
+        return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+    eventually(still)
+    return seen[-1]
+
+
 def test_a_kill_gives_a_hint_and_an_exit_code(place, hints, docker_engine):
     runtime = place.open()
     runtime.start(place.workload())
     instance = ready(runtime)
     runtime.watch(hints)
     eventually(lambda: hints.seen)
-    time.sleep(0.2)  # hints of the start may still come
-    before = hints.seen
+    before = quiet(hints)
     kill(place, docker_engine, instance)
-    killed = time.monotonic()
-    eventually(lambda: hints.seen > before, every=0.001)
-    assert time.monotonic() - killed < 1.0
+    eventually(lambda: hints.seen > before)
     assert ended(runtime).exit_code == 137
 
 

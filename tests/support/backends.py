@@ -144,7 +144,7 @@ def ask(
 
 
 class Load:
-    """Clients that ask one after the other on kept connections, until `stop`. Each answer: (time it came, status, release)."""
+    """Clients that ask one after the other on kept connections, until `stop`. Each answer: (when asked for, status, release)."""
 
     def __init__(self, port: int, path: str, clients: int = 4, headers: Mapping[str, str] | None = None) -> None:
         self._port, self._path, self._headers = port, path, dict(headers or {})
@@ -163,7 +163,8 @@ class Load:
 
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        while not self._stop.is_set():
+        while not self._stop.wait(0.002):
+            asked = time.monotonic()
             try:
                 connection.request("POST", self._path, body=b'{"x": 1}', headers=self._headers)
                 response = connection.getresponse()
@@ -173,7 +174,7 @@ class Load:
                 connection.close()
                 time.sleep(0.01)
                 continue
-            self.answers.append((time.monotonic(), response.status, response.getheader("x-tidegate-release")))
+            self.answers.append((asked, response.status, response.getheader("x-tidegate-release")))
             if response.status >= 500:
                 self.failures.append(str(response.status))
         connection.close()
@@ -193,5 +194,5 @@ class Load:
             time.sleep(0.002)
 
     def releases(self, since: float = 0.0) -> Counter[str | None]:
-        """Answers by release, of those that came after `since`."""
-        return Counter(release for came, _, release in list(self.answers) if came > since)
+        """Answers by release, of those that were asked for after `since`."""
+        return Counter(release for asked, _, release in list(self.answers) if asked > since)
