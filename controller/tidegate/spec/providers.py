@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
 from tidegate.spec.errors import NeedsPerson
-from tidegate.spec.version import Provider
+from tidegate.spec.version import ModelVersion, Provider
 
 _NAMES: Final = {
     "openai": "openai",
@@ -137,7 +137,7 @@ def _endpoint(provider: Provider) -> Problem | None:
         return Problem("endpoint", "this is no URL", "write https://HOST, or https://HOST/PATH")
     fix = "write https://HOST, or https://HOST/PATH: what stands before /chat/completions"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        return Problem("endpoint", "the credential and all answers would go over an open line", "write https://...")
+        return Problem("endpoint", "the credential and all answers would go over an open line", "write https:// in its place")
     if parts.username is not None or parts.query or parts.fragment or port == 0:
         return Problem("endpoint", "an endpoint has a host, a port and a path, and nothing else", fix)
     host = parts.hostname or ""
@@ -187,9 +187,9 @@ def target_of(provider: Provider, way: Way) -> tuple[str, str]:
     return f"{parts.path.rstrip('/')}/openai/deployments/{quote(provider.deployment, safe='')}", query
 
 
-def served_as(provider: Provider) -> str | None:
-    """The id that its answers have to name; None where nobody has said, and the provider's own habit is another."""
-    if provider.answers_as is not None:
-        return provider.answers_as
-    way = _WAYS.get(kind_named(provider.name) or "")
-    return provider.model if way is not None and way.names else None
+def served_as(version: ModelVersion) -> str | None:
+    """The model id that its answers have to name; None where nobody has said, and a provider's own habit is another."""
+    if version.answers_as is not None or version.provider is None:
+        return version.answers_as
+    way = _WAYS.get(kind_named(version.provider.name) or "")
+    return version.provider.model if way is not None and way.names else None

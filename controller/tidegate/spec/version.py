@@ -30,16 +30,14 @@ class Adapter(Part):
 class Provider(Part):
     """A model behind somebody's API: a pinned id, an endpoint, a credential by reference (providers.py has who they are).
 
-    `answers_as`: the id that its answers name, where that is not `model`. `ca_file`: certificates that the endpoint's must
-    come from, instead of the system's; relative to the controller's configuration. `timeout`: of one request.
-    `deployment` and `api_version` are Azure's.
+    `ca_file`: certificates that the endpoint's must come from, instead of the system's; relative to the controller's
+    configuration. `timeout`: of one request. `deployment` and `api_version` are Azure's.
     """
 
     name: Text
     model: Text
     endpoint: Text
     credential: Secret
-    answers_as: Text | None = None
     ca_file: Text | None = None
     timeout: Duration | None = None
     deployment: Text | None = None
@@ -116,7 +114,10 @@ class Requirement(Part):
 
 
 class ModelVersion(Document):
-    """models/<model>/versions/<version>.yaml"""
+    """models/<model>/versions/<version>.yaml
+
+    `answers_as`: the model id that its answers must name (OpenAI's protocol); a provider's own habit where it is left out.
+    """
 
     kind: Literal["ModelVersion"]
     model: Name
@@ -125,6 +126,7 @@ class ModelVersion(Document):
     artifact: Artifact | None = None
     adapters: tuple[Adapter, ...] = ()
     provider: Provider | None = None
+    answers_as: Text | None = None
     runtime: Runtime | None = None
     code: Code | None = None
     training: Training | None = None
