@@ -116,7 +116,12 @@ class Desk:
         self.changed = False
 
     def happened(self, topic: str, note: Note, targets: tuple[str, ...], now: float) -> None:
-        """Something that happens once, such as a promotion. Too many of a topic are folded into the newest."""
+        """Something that happens once, such as a promotion. Too many of a topic are folded into the newest.
+
+        Without `targets` it is told to nobody, and nothing is kept of it.
+        """
+        if not targets:
+            return
         _, _, folded = self.held_back.pop(topic, (None, (), 0))
         self._forget(now)
         bucket = self.news.pop(topic) if topic in self.news else Bucket(TOPIC_AT_ONCE, now)

@@ -75,12 +75,15 @@ class Runner:
             self._watch.stop()
 
     def _tell(self) -> None:
-        """Twice a second, and at once when something happened."""
+        """Twice a second, and at once when something happened: then of what moves alone."""
         now, events = self._parts.now(), self._parts.controller.events
-        if now < self._next_live and events == self._told_events:
+        turn = now >= self._next_live
+        if not turn and events == self._told_events:
             return
-        self._next_live, self._told_events = now + LIVE_EVERY, events
-        self._showing.look(now)
+        self._told_events = events
+        if turn:
+            self._next_live = now + LIVE_EVERY
+        self._showing.look(now, turn=turn)
         try:
             write_live(self._parts.settings.state, *self._showing.parts(now))
         except OSError as error:

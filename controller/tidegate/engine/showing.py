@@ -36,8 +36,8 @@ class Showing:
         self._all_at = 0.0
         self._refused: tuple[Snapshot, dict[str, str]] = (Snapshot(), {})
 
-    def look(self, now: float) -> None:
-        """Look at the routes that move, and at as many others as there is time for. `now` in epoch seconds."""
+    def look(self, now: float, *, turn: bool) -> None:
+        """Look at the routes that move; in their `turn`, also at as many others as there is time for. `now` in epoch seconds."""
         controller = self._parts.controller
         states = controller.routes.states
         for route in [route for route in self._turn if route not in states]:
@@ -50,7 +50,7 @@ class Showing:
         if len(first) > AT_ONCE:  # then all take turns
             first = {}
         others = (route for route in self._turn if route not in first)
-        for route in [*first, *islice(others, AT_ONCE - len(first))]:
+        for route in [*first, *islice(others, AT_ONCE - len(first) if turn else 0)]:
             self._routes[route] = self._route(route, now)
             del self._turn[route]
             self._turn[route] = None
