@@ -59,21 +59,23 @@ class Scene:
         (folder / "predictions.jsonl").touch()
         self.sources = self.open(None)
 
-    def open(self, saved: dict[str, Any] | None) -> Sources:
+    def open(self, saved: dict[str, Any] | None, asked: dict[str, Any] | None = None) -> Sources:
         workers = Workers(self.pool, self.pool, lambda: self.time, random.Random(1), lambda: None)
         self.workers = workers
         reader = RecordReader(self.folder / "predictions.jsonl")
         desk = Desk(self.folder, FeedbackSettings(), reader, lambda: self.time)
-        sources = Sources(Access(), desk, workers, lambda: self.time, saved)
+        sources = Sources(Access(), desk, workers, lambda: self.time, saved, asked)
         sources.follow(self.state)
         return sources
 
     def restart(self) -> None:
         """A controller that was killed after its last save."""
-        saved = orjson.loads(orjson.dumps({"a": self.arrivals.to_doc(), "s": self.sources.to_doc()}))
+        saved = orjson.loads(
+            orjson.dumps({"a": self.arrivals.to_doc(), "s": self.sources.to_doc(), "q": self.sources.asked_doc()})
+        )
         self.sources.close()
         self.arrivals = Arrivals.from_doc(saved["a"])
-        self.sources = self.open(saved["s"])
+        self.sources = self.open(saved["s"], saved["q"])
 
     def _look(self, source: Any, arms: dict[str, Any], times: tuple[float, ...], access: Access) -> Look:
         self.asked.append((arms, tuple(times)))
@@ -351,13 +353,15 @@ def test_after_a_restart_no_label_is_lost_and_none_counts_twice(scene: Make) -> 
     stage.time += 5
     stage.sources.accept(report(("a", 0.1)))
     stage.tick()
-    saved = orjson.loads(orjson.dumps({"a": stage.arrivals.to_doc(), "s": stage.sources.to_doc()}))
+    saved = orjson.loads(
+        orjson.dumps({"a": stage.arrivals.to_doc(), "s": stage.sources.to_doc(), "q": stage.sources.asked_doc()})
+    )
     stage.sources.accept(report(("b", 0.2)))
     stage.time += 1.0
     values = [value for batch in stage.tick() for value in batch.candidate.scores["made_up"]]
     assert values == [0.1, 0.2]
     stage.sources.close()  # killed here, before that was journaled
-    stage.arrivals, stage.sources = Arrivals.from_doc(saved["a"]), stage.open(saved["s"])
+    stage.arrivals, stage.sources = Arrivals.from_doc(saved["a"]), stage.open(saved["s"], saved["q"])
     stage.sources.accept(report(("b", 0.9), ("c", 0.3)))
     found: list[float] = []
     for _ in range(4):

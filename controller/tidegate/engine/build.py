@@ -34,7 +34,7 @@ from tidegate.engine.routes import Routes
 from tidegate.engine.settings import Settings
 from tidegate.engine.shadowing import Shadowing
 from tidegate.engine.source import Source
-from tidegate.engine.sources import Sources
+from tidegate.engine.sources import ASKED, Sources
 from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
 from tidegate.engine.table import no_link
@@ -132,7 +132,7 @@ def assemble(ends: Ends) -> Controller:
         fleet=fleet,
         evidence=evidence,
         shadowing=Shadowing(ends.gateway, ends.shadow, now),
-        sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources")),
+        sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources"), journal.cursor(ASKED)),
         steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
         validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),

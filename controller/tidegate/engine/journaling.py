@@ -11,6 +11,7 @@ from typing import Any
 
 from tidegate.analysis.model import Batch
 from tidegate.engine.losses import Losses
+from tidegate.engine.sources import Sources
 from tidegate.engine.summary import verdict_doc
 from tidegate.engine.trails import Trails
 from tidegate.journal.journal import Journal
@@ -79,12 +80,21 @@ class Journaling:
         *,
         absorbed: bool,
         losses: Losses,
+        sources: Sources,
     ) -> int:
         """Write down what changed; returns how many events went with it. `absorbed`: evidence was taken in.
 
         Raises what the journal raises; then nothing is written, and all of it is still to be saved.
         """
-        if not (absorbed or self._events or self._changed or self._dropped or losses.pending or now >= self._next):
+        if not (
+            absorbed
+            or self._events
+            or self._changed
+            or self._dropped
+            or losses.pending
+            or sources.pending
+            or now >= self._next
+        ):
             return 0
         with self._journal.transaction() as transaction:
             for route in self._changed & set(states):
@@ -99,8 +109,10 @@ class Journaling:
                 transaction.add_verdict(route, doc)
             transaction.put_cursor("record", cursor())
             losses.put(transaction)
+            sources.put(transaction)
             self._trails.put(transaction)
         losses.saved()
+        sources.saved()
         self._trails.saved()
         told = len(self._events)
         self._changed.clear()

@@ -377,7 +377,12 @@ class Controller:
         try:
             self.validation.settle()
             self.events += self._journaling.save(
-                self.routes.states, self._known_so_far, self._now(), absorbed=absorbed, losses=self.losses
+                self.routes.states,
+                self._known_so_far,
+                self._now(),
+                absorbed=absorbed,
+                losses=self.losses,
+                sources=self.sources,
             )
         except LeaseLost:
             raise

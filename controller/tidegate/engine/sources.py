@@ -17,6 +17,7 @@ from tidegate.engine.desk import Desk, News
 from tidegate.engine.evidence import Trial, trial_of
 from tidegate.engine.polls import Poll, polls_of
 from tidegate.engine.workers import Done, Workers
+from tidegate.journal.journal import Transaction
 from tidegate.rollout.state import Desired, Hold, RouteState, Trouble
 from tidegate.sources.access import Access
 from tidegate.sources.ask import look
@@ -26,6 +27,8 @@ from tidegate.spec.policy import Guardrail, PolicyFields
 from tidegate.spec.release import Release, split_route
 
 FEEDBACK: Final = ("feedback",)
+ASKED: Final = "asked"
+"""The journal's cursor that says what git asks feedback for."""
 BUSY_EVERY: Final = 0.5
 QUIET_EVERY: Final = 5.0
 """Seconds between two looks at feedback: while somebody is judged by it, and else, to keep the index up to date."""
@@ -50,7 +53,10 @@ class _Followed:
 
 
 class Sources:
-    """Called by the loop alone. `desk` None: nobody takes feedback in. `saved`: what `to_doc` gave before a restart."""
+    """Called by the loop alone. `desk` None: nobody takes feedback in.
+
+    `saved` and `asked`: what `to_doc` and `asked_doc` gave before a restart.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class Sources:
         workers: Workers,
         now: Callable[[], float],
         saved: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
     ) -> None:
         self.desk = desk
         self._access = access
@@ -68,7 +75,9 @@ class Sources:
         self._saved: dict[str, Any] = dict(saved.get("polls", {}))
         self._taken: dict[str, int] = dict(saved.get("taken", {}))
         self._followed: dict[str, _Followed] = {}
-        self._in_git: dict[str, Metrics] | None = _metrics(saved["asked"]) if "asked" in saved else None
+        asked = saved.get("asked") if asked is None else asked  # as it was kept before 0.2
+        self._in_git: dict[str, Metrics] | None = None if asked is None else _metrics(asked)
+        self._unsaved = False
         self._seen: Mapping[str, Desired | str] = {}  # what no commit touches is the same object in the next one
         self._next_feedback = 0.0
         self._set_back = 0.0  # since the start: what is taken up only later moves along then
@@ -92,6 +101,7 @@ class Sources:
                 metrics = known.get(route, {})
             if metrics:
                 found[route] = metrics
+        self._unsaved = self._unsaved or found != self._in_git
         self._seen, self._in_git = desired, found
         self._tell_desk()
 
@@ -269,13 +279,28 @@ class Sources:
             for route, one in self._followed.items()
             if one.polls
         }
-        doc: dict[str, Any] = {"polls": {**self._saved, **polls}, "taken": dict(self._taken)}
-        if self._in_git is not None:
-            doc["asked"] = {
-                route: {metric: list(bounds) for metric, bounds in metrics.items()}
-                for route, metrics in self._in_git.items()
-            }
-        return doc
+        return {"polls": {**self._saved, **polls}, "taken": dict(self._taken)}
+
+    def asked_doc(self) -> dict[str, Any]:
+        """What git asks feedback for, JSON-safe. It grows with the portfolio, and only a commit changes it."""
+        return {
+            route: {metric: list(bounds) for metric, bounds in metrics.items()}
+            for route, metrics in (self._in_git or {}).items()
+        }
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something that the journal does not know, besides how far everything was read."""
+        return self._unsaved
+
+    def put(self, transaction: Transaction) -> None:
+        """Write down what is new of it."""
+        if self._unsaved:
+            transaction.put_cursor(ASKED, self.asked_doc())
+
+    def saved(self) -> None:
+        """It is on disk."""
+        self._unsaved = False
 
     def forget(self, route: str) -> None:
         """The route is no more."""
