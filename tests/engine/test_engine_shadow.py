@@ -23,9 +23,12 @@ def test_a_release_that_agrees_goes_on_and_one_that_does_not_is_held_before_it_h
     with world.traffic(body={"n": 7}) as users:
         commit = world.deploy("1.1.0")
         world.until("step", commit=commit, step="echo")
+        kept = world.state / "gateway" / "answers" / "answers.jsonl"
+        world.wait(lambda: kept.exists() and kept.stat().st_size, "the first copies")
         world.kill()  # what came before it is back is compared with nobody; the step goes on
         users.more(50)
         world.start()
+        world.wait(lambda: world.live()["record"]["uncompared"] >= 50, "those answers to be counted")
         world.until("step", commit=commit, step="full")
         world.until("promoted", commit=commit)
         report = world.facts("shadow", "digits")

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tidegate.analysis.agreement import suited
 from tidegate.analysis.latency import quantile
 from tidegate.engine.disagreements import Report, report_file
-from tidegate.engine.shadowing import HELD, WAIT, Comparing
+from tidegate.engine.shadowing import HELD, WAIT, Comparing, Shadowing
+from tidegate.gateway.supervisor import Gateway
 from tidegate.rollout.state import Pairs
 from tidegate.spec.comparison import Comparison
 from tidegate.spec.release import Release
@@ -162,6 +163,37 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
         own.take(line(f"{number}", big), 0.0)
     assert own._held <= HELD
     assert report.missing >= 15
+
+
+class Quiet:
+    """A gateway that writes nothing by itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answers = folder / "answers.jsonl"
+
+    def rotate_answers(self) -> None:
+        self.answers.unlink()
+
+    def write(self, *lines: Mapping[str, Any]) -> None:
+        with self.answers.open("a") as file:
+            file.writelines(f"{json.dumps(one)}\n" for one in lines)
+
+
+def test_answers_that_nobody_reads_are_counted_whether_they_were_kept_or_not(tmp_path: Path) -> None:
+    gateway = Quiet(tmp_path)
+    gateway.write(*(line(str(number), 1) for number in range(7)))
+    own = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0)
+    assert own.uncompared == 7
+    own.read()
+    assert not gateway.answers.exists(), "nobody needs them any more"
+    gateway.write(
+        line("8", 1, keeper="a", left_out=5), line("9", 1, keeper="b", left_out=0), line("9", 1, keeper="a", left_out=5)
+    )
+    own.read()
+    assert own.uncompared == 12
+    gateway.write(line("10", 1), line("11", 1))
+    again = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0)
+    assert again.uncompared == 2, "what the one before has read is no loss"
 
 
 @given(st.sets(st.integers(0, 10_000), min_size=1, max_size=40))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -164,3 +165,27 @@ def test_binary_answers_are_kept_byte_by_byte_and_an_empty_one_too(world: World,
     assert (kept["route"], kept["release"], kept["status"]) == ("digits", "v1", 200)
     world.settle(gateway, mirroring())
     assert world.ask("/digits/", method="HEAD").status in (200, 501)
+
+
+def test_what_nobody_reads_is_bounded_and_what_is_left_out_is_counted(world: World, gateway: Gateway) -> None:
+    world.settle(gateway, mirroring())
+    assert world.ask("/digits/", body="{}").status == 200
+    answers(world, 2)
+    os.truncate(gateway.answers, mirror.MOST_ANSWERS)  # as after hours without a controller, but for the blocks on disk
+
+    full = int(time.time())
+    eventually(lambda: int(time.time()) > full + 1)  # the file is looked at once a second
+    for _ in range(3):
+        assert world.ask("/digits/", body="{}").status == 200
+    eventually(lambda: world.backend("v2").seen >= 4)
+    gateway.rotate_answers()
+
+    def told() -> bool:
+        world.ask("/digits/", body="{}")
+        lines = RecordReader(gateway.answers).read(Cursor(inode=gateway.answers.stat().st_ino))[0]
+        newest = {line["keeper"]: line["left_out"] for line in lines}  # each thread and listener tells of its own
+        return sum(newest.values()) >= 6
+
+    eventually(told)
+    old = gateway.answers.with_name("answers.jsonl.000001")
+    assert old.stat().st_size == mirror.MOST_ANSWERS

@@ -7,7 +7,9 @@ compares two, rollout/evidence.py goes by the windows of pairs, disagreements.py
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -34,10 +36,18 @@ FILE_BYTES: Final = 64 * 1024 * 1024
 """A file of answers beyond this size, once read, is begun anew."""
 
 
+READ: Final = "read"
+"""The file, beside the reports, that says how far the answers were read."""
+CHUNK: Final = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
 class Shadowing:
     """All routes that mirror. Called by the loop alone. `folder`: where reports go; None: this gateway cannot mirror.
 
-    Reads from where the file of answers ends when the controller starts: what came before is compared with nobody.
+    Reads from where the file of answers ends when the controller starts: what came before is compared with nobody, and
+    counted.
     """
 
     def __init__(self, gateway: Gateway, folder: Path | None, now: Callable[[], float]) -> None:
@@ -46,12 +56,24 @@ class Shadowing:
         self._now = now
         self._reader = RecordReader(gateway.answers) if folder is not None else None
         self._cursor = self._reader.end() if self._reader is not None else Cursor()
+        self._passed_over = _lines(self._reader.files(), self._noted()) if self._reader is not None else 0
+        self._noted_at = float("-inf")
+        self._left_out: dict[str, int] = {}
         self._routes: dict[str, Comparing] = {}
+        if self._passed_over:
+            log.info(
+                "%d mirrored answers came while no controller ran: they are compared with nobody", self._passed_over
+            )
 
     @property
     def able(self) -> bool:
         """Whether requests can be copied at all."""
         return self._reader is not None
+
+    @property
+    def uncompared(self) -> int:
+        """Answers that came while no controller read them: passed over at the start, or not kept by the gateway at all."""
+        return self._passed_over + sum(self._left_out.values())
 
     def read(self) -> None:
         """Take in the answers that are new. Raises RetryLater when they cannot be read."""
@@ -60,13 +82,35 @@ class Shadowing:
         try:
             lines, self._cursor = self._reader.read(self._cursor, LINES_A_PASS)
             for line in lines:
+                if line.get("left_out"):
+                    self._left_out[str(line.get("keeper"))] = int(line["left_out"])
                 known = self._routes.get(str(line.get("route")))
                 if known is not None:
                     known.take(line, self._now())
+            if lines:
+                self._note()
             if len(lines) < LINES_A_PASS:
                 self._keep_short(self._reader)
         except OSError as error:
             raise RetryLater(f"the mirrored answers cannot be read: {error}", where=str(self._reader.path)) from error
+
+    def _noted(self) -> tuple[int, int]:
+        """The file, by inode, and the offset up to which the controller before this one has read."""
+        try:
+            inode, offset = ((self._folder or Path()) / READ).read_text().split()
+        except (FileNotFoundError, ValueError):
+            return 0, 0
+        return int(inode), int(offset)
+
+    def _note(self) -> None:
+        """Keep how far was read, once a second: what comes after it is counted at the next start."""
+        if self._folder is None or 0 <= self._now() - self._noted_at < 1.0:
+            return
+        self._noted_at = self._now()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self._folder / f"{READ}.new"
+        fresh.write_text(f"{self._cursor.inode} {self._cursor.offset}")
+        fresh.replace(self._folder / READ)
 
     def _keep_short(self, reader: RecordReader) -> None:
         """Nothing that was read stays: answers are not kept longer than they are compared."""
@@ -199,6 +243,20 @@ class Comparing:
         patience = max(self._length, 2 * self._apart)
         waiting = takewhile(lambda half: now - half[0] >= patience, self._waiting.values())
         return sum(line.get("role") != "shadow" for _, line in waiting)
+
+
+def _lines(files: Iterable[Path], read: tuple[int, int]) -> int:
+    """How many lines these files, oldest first, have after `read`: an inode and an offset. Raises OSError."""
+    found = 0
+    for path in files:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            if stat.st_ino == read[0] and stat.st_size >= read[1]:
+                file.seek(read[1])
+                found = 0  # what is older was read too
+            while chunk := file.read(CHUNK):
+                found += chunk.count(b"\n")
+    return found
 
 
 def _size(line: Mapping[str, Any]) -> int:

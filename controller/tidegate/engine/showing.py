@@ -150,6 +150,7 @@ class Showing:
             acting=acting_doc(parts.journal.holder),
             record={
                 **controller.evidence.lost(),
+                "uncompared": controller.shadowing.uncompared,
                 "losses": controller.losses.newest(),
                 "archive": controller.archiving.status() if controller.archiving is not None else None,
             },

@@ -6,6 +6,7 @@ release's parameters and keeps the answer for a comparison (answers.lua). render
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,8 @@ from tidegate.gateway.render import RECORD_STATE, TYPE
 
 ANSWER_BYTES = 32 * 1024
 """What answers.lua keeps of an answer's body; a longer one is told by its `size`, and compared with nobody."""
+MOST_ANSWERS = 256 * 1024 * 1024
+"""Bytes of answers that nobody has read, after which no more are kept until a reader begins the file anew."""
 ANSWER = "tidegate.answer"
 _FILTERS = f"{TYPE}.extensions.filters.http"
 
@@ -81,7 +84,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
             {"name": render.USAGE, "disabled": True, "typed_config": bootstrap.lua("json.lua", "usage.lua")},
-            {"name": "tidegate.answer", "typed_config": bootstrap.lua("answers.lua")},
+            {"name": "tidegate.answer", "typed_config": bootstrap.lua("answers.lua", before=_bounds(answers))},
             {
                 "name": "envoy.filters.http.lua",
                 "disabled": True,
@@ -104,6 +107,12 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
         "internal_listener": {},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
+
+
+def _bounds(answers: Path) -> str:
+    """The numbers and the file of answers.lua, as its first lines."""
+    file = json.dumps(str(answers), ensure_ascii=False)
+    return f"local FILE, MOST, ANSWER_BYTES = {file}, {MOST_ANSWERS}, {ANSWER_BYTES}\n"
 
 
 def _served_already(arm: Arm) -> dict[str, Any]:
@@ -140,5 +149,8 @@ def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
         "encoding": "%RESPONSE_HEADER(CONTENT-ENCODING)%",
         "size": f"%DYNAMIC_METADATA({ANSWER}:size)%",
         "body": f"%DYNAMIC_METADATA({ANSWER}:body)%",
+        "keeper": f"%DYNAMIC_METADATA({ANSWER}:keeper)%",
+        "left_out": f"%DYNAMIC_METADATA({ANSWER}:left_out)%",
     }
-    return bootstrap.log(answers, f"'{RECORD_STATE}' in filter_state", {"json_format": told})
+    kept = f"'{RECORD_STATE}' in filter_state && '{ANSWER}' in metadata.filter_metadata"
+    return bootstrap.log(answers, kept, {"json_format": told})
