@@ -7,6 +7,7 @@ of one of two small HTTP servers (one for each version). Everything else is what
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -23,7 +24,9 @@ from tidegate.engine.build import Parts
 from tidegate.engine.hints import Hint
 from tidegate.engine.runner import Runner
 from tidegate.engine.settings import open_settings
+from tidegate.gateway.files import Folder
 from tidegate.gateway.model import Table
+from tidegate.gateway.process import find
 from tidegate.gateway.supervisor import Applied
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.probe import probe
@@ -180,23 +183,37 @@ class World:
         setattr(part, name, marked)
 
     def _told(self) -> None:
-        """Note when the gateway was given models that changed: before it has taken them."""
+        """Note when the gateway was given models that changed, before it has taken them, and what it still waited for after."""
         right = self.parts.gateway.apply
 
         def told(table: Table, changed: frozenset[str] | None = None) -> Applied:
             self.marks.append((time.perf_counter(), "apply", changed or frozenset()))
-            return right(table, changed)
+            applied = right(table, changed)
+            self.marks.append((time.perf_counter(), "applied", applied.waiting))
+            return applied
 
-        self.parts.gateway.apply = told  # type: ignore[method-assign]  # a stop-watch before it
+        self.parts.gateway.apply = told  # type: ignore[method-assign]  # a stop-watch around it
 
-    def divided(self, model: str, since: float, until: float) -> tuple[float, float, float, float]:
-        """How the time of a change was spent: until it was fetched, read, and first told to the gateway, and the rest."""
+    def divided(self, model: str, since: float, until: float) -> tuple[float, float, float, float, float]:
+        """How the time of a change was spent: until it was fetched, read, first told to the gateway, until Envoy had its
+        clusters, and the rest, in which Envoy took the routes.
+        """
         head = git(self.clone, "rev-parse", "HEAD")
         marks = [(at, name, what) for at, name, what in list(self.marks) if since < at < until]
         fetched = next(at for at, name, what in marks if name == "fetch" and what == head)
         read = next(at for at, name, what in marks if name == "look" and what == head)
         told = next(at for at, name, what in marks if name == "apply" and at > read and model in what)
-        return fetched - since, read - fetched, told - read, until - told
+        loading = ("weights are loading", "clusters are loading")
+        waited = [at for at, name, what in marks if name == "applied" and at > told and what in loading]
+        warm = waited[-1] if waited else told
+        return fetched - since, read - fetched, told - read, warm - told, until - warm
+
+    def used(self) -> tuple[float, float]:
+        """Seconds of processor time so far: of the controller (with its children and this benchmark), and of Envoy."""
+        own = os.times()
+        running = find(Folder(self.parts.settings.state / "gateway"))
+        words = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split() if running else ["0"] * 13
+        return sum(own[:4]), (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         """End the controller and what serves."""
