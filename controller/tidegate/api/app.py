@@ -48,16 +48,11 @@ def application(
         if not secret:
             return _error(503, "no webhook secret is configured", "set server.webhook_secret in tidegate.yaml")
         given = request.headers.get(SIGNATURE, "")
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                right = await _signature(request, secret)
-        except TimeoutError:
-            return _error(408, f"the body did not come in {BODY_SECONDS:g} s")
-        except ClientDisconnect:
-            return Response(status_code=400)
-        if right is None:
-            return _error(413, f"the body has more than {MAX_BODY} bytes", "send push events only")
-        if not hmac.compare_digest(given.encode("latin-1"), right.encode()):
+        digest = hmac.new(secret, digestmod=hashlib.sha256)  # the body itself is not kept
+        refusal = await _pour(request, digest.update, MAX_BODY, "send push events only")
+        if refusal is not None:
+            return refusal
+        if not hmac.compare_digest(given.encode("latin-1"), f"sha256={digest.hexdigest()}".encode()):
             what = "does not fit the body" if given else "is missing"
             return _error(401, f"the signature {what}", f"sign with the shared secret: {SIGNATURE}: sha256=<hex>")
         await run_in_threadpool(hint)
@@ -77,17 +72,12 @@ def application(
             return _error(503, "no token is configured for feedback", "set server.tokens in tidegate.yaml")
         if not _allowed(request.headers.get("authorization", ""), tokens):
             return _unknown_caller()
+        body = bytearray()
+        refusal = await _pour(request, body.extend, MAX_FEEDBACK, "send it in several parts")
+        if refusal is not None:
+            return refusal
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request, MAX_FEEDBACK)
-        except TimeoutError:
-            return _error(408, f"the body did not come in {BODY_SECONDS:g} s")
-        except ClientDisconnect:
-            return Response(status_code=400)
-        if body is None:
-            return _error(413, f"the body has more than {MAX_FEEDBACK} bytes", "send it in several parts")
-        try:
-            found = await run_in_threadpool(feedback, body)
+            found = await run_in_threadpool(feedback, bytes(body))
         except NeedsPerson as error:
             return _error(400 if error.where is None else 503, error.message, error.fix)
         except RetryLater as error:
@@ -121,17 +111,25 @@ def _unknown_caller() -> JSONResponse:
     return answer
 
 
-async def _body(request: Request, most: int) -> bytes | None:
-    """The whole body, None as soon as it is too long (bytes)."""
+async def _pour(request: Request, take: Callable[[bytes], None], most: int, fix: str) -> Response | None:
+    """Give `take` the body chunk by chunk; the answer where it does not come whole: too long (`most` bytes), too slow."""
     declared = request.headers.get("content-length", "")
+    too_long = _error(413, f"the body has more than {most} bytes", fix)
     if declared.isdigit() and int(declared) > most:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
+        return too_long
+    length = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                length += len(chunk)
+                if length > most:
+                    return too_long
+                take(chunk)
+    except TimeoutError:
+        return _error(408, f"the body did not come in {BODY_SECONDS:g} s")
+    except ClientDisconnect:
+        return Response(status_code=400)
+    return None
 
 
 def _error(code: int, message: str, fix: str | None = None) -> JSONResponse:
@@ -143,18 +141,3 @@ def _allowed(header: str, tokens: tuple[str, ...]) -> bool:
     # Every token is compared, so that the time tells neither which nor how much was right.
     matches = [hmac.compare_digest(given.strip().encode("latin-1"), token.encode()) for token in tokens]
     return scheme.lower() == "bearer" and any(matches)
-
-
-async def _signature(request: Request, secret: bytes) -> str | None:
-    """The signature that the body should have, None as soon as it is too long. The body itself is not kept."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        return None
-    digest = hmac.new(secret, digestmod=hashlib.sha256)
-    length = 0
-    async for chunk in request.stream():
-        digest.update(chunk)
-        length += len(chunk)
-        if length > MAX_BODY:
-            return None
-    return f"sha256={digest.hexdigest()}"
