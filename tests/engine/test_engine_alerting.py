@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from tidegate.alerts.letter import Letter
 from tidegate.analysis.model import Result, Verdict
 from tidegate.engine.alerting import Alerting
+from tidegate.engine.figures import Stranger
 from tidegate.engine.workers import Done, Workers, thread_pools
 from tidegate.journal.journal import Journal
 from tidegate.rollout.state import Candidate, Desired, Hold, Phase, RouteState, Watch
@@ -68,13 +69,13 @@ class Place:
             transaction.add_events([event])
         self.events += 1
 
-    def look(self, seconds: float = 0.0) -> list[Done]:
+    def look(self, seconds: float = 0.0, strangers: Sequence[Stranger] = ()) -> list[Done]:
         """A pass, so much later; what ended meanwhile."""
         self.now += seconds
         done = self.workers.take()
         for one in done:
             assert self.alerting.took(one)
-        self.alerting.look(self.states, self.wishes, self.events)
+        self.alerting.look(self.states, self.wishes, self.events, strangers)
         return done
 
     def until(self, holds: Callable[[], Any]) -> Any:
@@ -226,3 +227,15 @@ def test_a_delivery_that_fails_is_tried_again_and_one_that_hangs_keeps_nobody_wa
     assert len(place.arrived(1)) == 1
     place.look(600.0)
     assert len(place.posted) == 1
+
+
+def test_answers_of_another_model_are_told_once_however_many_they_become(place: Place) -> None:
+    one = Stranger("digits", NEW.id, "2.0.0", "b" * 40, "gpt-4o-2024-11-20", "gpt-4o-2024-08-06", 1)
+    place.look(strangers=[one])
+    place.look(60.0, [replace(one, answers=500)])
+    [letter] = place.arrived(1)
+    assert letter.title == "[production] digits 2.0.0 is answered by another model" and letter.urgency == "failure"
+    assert (
+        "'gpt-4o-2024-11-20' instead of 'gpt-4o-2024-08-06'" in letter.body
+        and "tidegate rollback digits" in letter.body
+    )

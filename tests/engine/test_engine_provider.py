@@ -90,6 +90,12 @@ def test_a_release_of_a_provider_goes_out_and_comes_back_as_any_other(world: Wor
     key.write_text(SECOND)
     world.wait(lambda: chat(world)[0] == 200, "the new credential to be taken")
 
+    provider.answers_as = "gpt-4o-2024-11-20"
+    assert chat(world)[0] == 200
+    world.wait(lambda: f"'gpt-4o-2024-11-20' instead of '{MODEL}'" in world.problems(), "the other model to be told")
+    meter = world.route()["meters"][world.route()["stable"]["release"]]
+    assert meter["wrong_model"] == 1 and meter["tokens"] == 17 * meter["counted"] > 0
+
     assert world.stop() == 0  # a new controller finds the release as it finds its servers
     before = len(world.events())
     world.start()

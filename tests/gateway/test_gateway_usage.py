@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.engine import eventually
 from support.gateways import World, arm
 from tidegate.gateway.model import Route, Upstream
 from tidegate.gateway.supervisor import Gateway
@@ -123,3 +124,22 @@ def test_a_stream_passes_piece_by_piece_and_an_event_may_come_in_two(world: Worl
         assert response.read() == whole[30:] + b"\n\n"
         connection.close()
     assert world.lines(1)[0]["status"] == 200
+
+
+def test_an_answer_of_another_model_is_kept_back_where_the_release_takes_no_other(
+    world: World, gateway: Gateway
+) -> None:
+    said = {"model": "gpt-x-2", "choices": ["secret"], "usage": USAGE}
+    route = Route("digits", None, (arm("v1", usage=True, only="gpt-x-1"),))
+    with server("application/json", json.dumps(said).encode()) as upstream:
+        world.settle(gateway, route, v1=upstream)
+        refused = world.ask(CHAT, JSON, "{}")
+    assert refused.status == 409 and b"secret" not in refused.body
+    told = json.loads(refused.body)
+    assert (told["model"], told["expected"]) == ("gpt-x-2", "gpt-x-1")
+    with server("application/json", json.dumps(said | {"model": "gpt-x-1"}).encode()) as upstream:
+        world.settle(gateway, route, v1=upstream)
+        assert eventually(lambda: world.ask(CHAT, JSON, "{}").status == 200)
+    lines = world.lines(2)
+    assert (lines[0]["status"], lines[0]["served_model"], lines[0]["prompt_tokens"]) == (409, "gpt-x-2", 12)
+    assert lines[-1]["served_model"] == "gpt-x-1"

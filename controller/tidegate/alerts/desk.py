@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from tidegate.alerts.letter import Kind, Letter, Note, letter
 
-SETTLE: Final[Mapping[Kind, float]] = {Kind.HELD: 60.0, Kind.DEGRADED: 5.0, Kind.BREACHED: 0.0}
+SETTLE: Final[Mapping[Kind, float]] = {Kind.HELD: 60.0, Kind.DEGRADED: 5.0, Kind.BREACHED: 0.0, Kind.WRONG_MODEL: 0.0}
 """Seconds that a state must last before it is told: what passes by itself wakes nobody."""
 RESTLESS: Final = 6
 """Changes after which a state is told although none of them lasted."""

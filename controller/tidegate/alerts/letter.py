@@ -23,17 +23,20 @@ class Kind(StrEnum):
     PROMOTED = "promoted"
     DEGRADED = "degraded"
     RECOVERED = "recovered"
+    WRONG_MODEL = "wrong_model"
 
 
 URGENCY: Final[Mapping[Kind, str]] = {
     Kind.HELD: "warning", Kind.BREACHED: "failure", Kind.ROLLED_BACK: "failure",
     Kind.PROMOTED: "success", Kind.DEGRADED: "warning", Kind.RECOVERED: "success",
+    Kind.WRONG_MODEL: "failure",
 }  # fmt: skip
 """Apprise's types."""
 _ORDER: Final = ("failure", "warning", "info", "success")
 _SAID: Final[Mapping[Kind, str]] = {
     Kind.HELD: "is held", Kind.BREACHED: "breaks its limits", Kind.ROLLED_BACK: "was rolled back",
     Kind.PROMOTED: "was promoted", Kind.DEGRADED: "is degraded", Kind.RECOVERED: "goes on",
+    Kind.WRONG_MODEL: "is answered by another model",
 }  # fmt: skip
 MOST_IN_ONE: Final = 20
 """Notes that a digest tells in full; of the rest it tells how many they are."""
@@ -111,6 +114,8 @@ def advice(kind: Kind, route: str, version: str, hold: str | None = None) -> str
             return f"nothing; {back} goes back to the release before"
         case Kind.DEGRADED:
             return f"{status}; tidegate logs {model}@{version}"
+        case Kind.WRONG_MODEL:
+            return f"{status} counts them; {back} takes the release back, once what is behind its name is known"
         case Kind.RECOVERED:
             return f"nothing; {status} shows how it is"
 

@@ -6,11 +6,12 @@ words, loop.py calls `look` at the end of a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tidegate.alerts.desk import Desk, Level, Parcel
 from tidegate.alerts.letter import Kind, Letter, Note, advice
+from tidegate.engine.figures import Stranger
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Journal
 from tidegate.rollout.state import Candidate, Desired, EventKind, Hold, RouteState, Watch
@@ -53,8 +54,16 @@ class Alerting:
         self._told_events = -1
         self._sending: dict[str, Parcel] = {}
 
-    def look(self, states: Mapping[str, RouteState], wishes: Mapping[str, Desired | None], events: int) -> None:
+    def look(
+        self,
+        states: Mapping[str, RouteState],
+        wishes: Mapping[str, Desired | None],
+        events: int,
+        strangers: Sequence[Stranger] = (),
+    ) -> None:
         """Take in what happened and how things are, and send what may go out. `events` counts those of this process.
+
+        `strangers`: answers that named another model than their release's.
 
         Raises what the journal raises: then nothing new is sent, and all of it is looked at again.
         """
@@ -65,7 +74,8 @@ class Alerting:
             self._read(wishes, now)
             self._told_events = events
         levels = (found for state in states.values() for found in self._levels(state, wishes.get(state.route), now))
-        self.desk.look(dict(levels), now)
+        others = (self._of_stranger(one, wishes.get(one.route), now) for one in strangers)
+        self.desk.look({**dict(levels), **dict(others)}, now)
         self._save()
         for parcel in self.desk.due(now, self._sending):
             self._send(parcel, self._post)
@@ -120,6 +130,11 @@ class Alerting:
             facts = {"route": state.route, "release": stable.id, "version": stable.version, "commit": stable.commit}
             note = _note(Kind.DEGRADED, {**facts, "reason": state.degraded, "at": now}, wish)
             yield f"{state.route}:health", Level(stable.id, note, self._to(wish))
+
+    def _of_stranger(self, one: Stranger, wish: Desired | None, now: float) -> tuple[str, Level]:
+        facts = {"route": one.route, "release": one.release, "version": one.version, "commit": one.commit}
+        note = _note(Kind.WRONG_MODEL, {**facts, "reason": one.sentence, "at": now}, wish)
+        return f"{one.route}:identity:{one.release}", Level(f"{one.release}:{one.served}", note, self._to(wish))
 
     def _to(self, wish: Desired | None) -> tuple[str, ...]:
         return wish.policy.notify if wish is not None and wish.policy.notify else self._targets

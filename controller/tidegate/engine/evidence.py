@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tidegate.analysis.batches import Batcher, by_release, is_error
 from tidegate.analysis.model import Batch
 from tidegate.engine.arrivals import Arrivals
+from tidegate.engine.figures import WRONG_MODEL, Declarations, Stranger, figures
 from tidegate.engine.meter import Meter
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.rollout.state import RouteState
@@ -44,6 +45,8 @@ class Evidence:
         self._trials: dict[str, str] = {}
         self._declared: dict[str, Shares] = {}
         self._meters: dict[str, dict[str, Meter]] = {}
+        self._strangers: dict[tuple[str, str], Stranger] = {}
+        self.declarations = Declarations()
         self.strays = 0
         self.lines = 0
         self.read_to: float | None = None
@@ -70,6 +73,8 @@ class Evidence:
             if isinstance(release, str):
                 meter = self._meters.setdefault(route, {}).setdefault(release, Meter())
                 meter.add(now, is_error(record), record.get("duration_ms"))
+                if "served_model" in record or "prompt_tokens" in record or "completion_tokens" in record:
+                    meter.tell(self._figures(route, release, record))
         for route, lines in by_route.items():
             batcher = self._batchers.get(route)
             if batcher is not None:
@@ -77,6 +82,29 @@ class Evidence:
         more = len(records) == LINES_A_PASS
         self._known_to = self.read_to if more and self.read_to is not None else now
         return more
+
+    def _figures(self, route: str, release: str, record: dict[str, Any]) -> Mapping[str, float]:
+        """What the answer says of itself, put among the record's metrics."""
+        terms = self.declarations.of(record.get("model"), record.get("version"))
+        found = figures(record, terms)
+        if found:
+            record["metrics"] = {**found, **(record.get("metrics") or {})}
+        if found.get(WRONG_MODEL) and terms.served_as is not None:
+            before = self._strangers.get((route, release))
+            self._strangers[(route, release)] = Stranger(
+                route,
+                release,
+                str(record.get("version")),
+                str(record.get("commit")),
+                str(record["served_model"]),
+                terms.served_as,
+                1 + (before.answers if before is not None else 0),
+            )
+        return found
+
+    def strangers(self) -> list[Stranger]:
+        """The releases that are shown in the status and whose answers named another model than theirs."""
+        return [one for one in self._strangers.values() if one.release in self._meters.get(one.route, {})]
 
     @property
     def cursor(self) -> Cursor:
@@ -200,6 +228,7 @@ class Evidence:
     def forget(self, route: str) -> None:
         """The route is no more."""
         self._meters.pop(route, None)
+        self._strangers = {key: one for key, one in self._strangers.items() if one.route != route}
 
     def lost(self) -> dict[str, int]:
         """Lines that could not be used, by cause."""

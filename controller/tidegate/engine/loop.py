@@ -224,7 +224,8 @@ class Controller:
         if self.snapshot.commit is None:
             return
         try:
-            self.alerting.look(self._awake(), self.routes.wishes(self.snapshot), self.events)
+            strangers = self.evidence.strangers()
+            self.alerting.look(self._awake(), self.routes.wishes(self.snapshot), self.events, strangers)
         except LeaseLost:
             raise
         except TidegateError as error:
@@ -332,6 +333,7 @@ class Controller:
                     log.warning("%s:%s:%s: %s", finding.path, finding.line, finding.column, finding.message)
         self.snapshot = snapshot
         self.needs.saw(snapshot)
+        self.evidence.declarations.saw(snapshot.declared)
         self.sources.saw(snapshot.desired)
 
     def _look_at_runtime(self, hints: set[Hint]) -> None:

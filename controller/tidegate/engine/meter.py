@@ -5,10 +5,12 @@ Neighbours: evidence.py feeds it from the prediction record; the analysis has it
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from tidegate.engine.figures import TOKENS, WRONG_MODEL
 
 WINDOW = 10
 KEPT = 2000
@@ -29,6 +31,8 @@ class Meter:
         self._seconds: deque[_Second] = deque(maxlen=WINDOW)
         self.requests = 0
         self.errors = 0
+        self.told: Counter[str] = Counter()  # answers that told a figure, by its name
+        self.sums: dict[str, float] = {}
 
     def add(self, now: float, error: bool, duration_ms: float | None) -> None:
         """One answer, read at `now` (epoch seconds)."""
@@ -43,12 +47,21 @@ class Meter:
         if duration_ms is not None and len(last.durations) < KEPT:
             last.durations.append(duration_ms)
 
+    def tell(self, figures: Mapping[str, float]) -> None:
+        """What the answer said of itself (figures.py)."""
+        for name, value in figures.items():
+            self.told[name] += 1
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
     def idle(self, now: float) -> float:
         """Seconds since the last answer."""
         return now - self._seconds[-1].at if self._seconds else float("inf")
 
     def show(self, now: float) -> Mapping[str, Any]:
-        """Requests and errors since the start; requests a second, error share and p95 in ms over the window."""
+        """Requests, errors, tokens since the start; requests a second, error share and p95 in ms over the window.
+
+        A figure that no answer has told is None, and never 0.
+        """
         recent = [second for second in self._seconds if second.at >= int(now) - WINDOW]
         requests = sum(second.requests for second in recent)
         errors = sum(second.errors for second in recent)
@@ -57,6 +70,8 @@ class Meter:
         return {
             "requests": self.requests,
             "errors": self.errors,
+            **{name: int(self.sums[name]) if self.told[name] else None for name in (TOKENS, WRONG_MODEL)},
+            "counted": self.told[TOKENS],
             "rate": round(requests / span, 1),
             "error_rate": round(errors / requests, 4) if requests else None,
             "p95_ms": round(durations[int(0.95 * (len(durations) - 1))], 2) if durations else None,

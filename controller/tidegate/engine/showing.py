@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from tidegate.engine.build import Parts
+from tidegate.engine.figures import stranger_fix
 from tidegate.engine.source import Snapshot
 from tidegate.engine.status import acting_doc, live_doc, problem_doc
 from tidegate.engine.summary import route_doc
@@ -107,6 +108,10 @@ class Showing:
         problems = [problem_doc(error) for error in controller.problems.values()]
         problems += [problem_doc(error) for error in controller.duties.errors.values()]
         problems += [problem_doc(error) for error in controller.sources.problems()]
+        problems += [
+            {"message": f"{one.route} {one.version}: {one.sentence}", "fix": stranger_fix(one)}
+            for one in controller.evidence.strangers()
+        ]
         problems += [
             {"message": f"{one.path}:{one.line}:{one.column}: {one.message}", "fix": one.fix}
             for one in snapshot.findings

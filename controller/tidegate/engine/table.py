@@ -15,8 +15,9 @@ from tidegate.gateway.model import Arm, Link, Route, Table, Upstream
 from tidegate.rollout.traffic import Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
+from tidegate.spec.providers import served_as
 from tidegate.spec.release import Release, split_route
-from tidegate.spec.version import Provider
+from tidegate.spec.version import ModelVersion, Provider
 
 Endpoints = Callable[[str], tuple[tuple[str, int], ...]]
 Links = Callable[[str, Provider], Link | None]
@@ -52,8 +53,15 @@ def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] 
     return {**config.parameters, **{name: value for name, value in more.items() if value is not None}} or None
 
 
-def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None, link: Link | None = None) -> Arm:
-    """An arm with the inference config of its release, and the way to its provider."""
+def only_of(model: Model, version: ModelVersion) -> str | None:
+    """The model id that answers must name, where the model refuses others."""
+    return served_as(version) if model.on_wrong_model == "refuse" else None
+
+
+def arm_of(
+    arm: TrafficArm, protocol: str, config: InferenceConfig | None, link: Link | None = None, only: str | None = None
+) -> Arm:
+    """An arm with the inference config of its release, the way to its provider, and the model whose answers alone it takes."""
     found = Arm(
         release=arm.release.id,
         role=arm.role,
@@ -66,6 +74,7 @@ def arm_of(arm: TrafficArm, protocol: str, config: InferenceConfig | None, link:
         body=body_of(protocol, config),
         usage=protocol == "openai",
         link=link,
+        only=only,
     )
     if config is None:
         return found
@@ -86,7 +95,7 @@ def build_route(
         found = entry(arm.release)
         provider = found.version.provider
         way = link(arm.release.workload, provider) if provider is not None else None
-        arms.append(arm_of(arm, model.protocol, found.config, way))
+        arms.append(arm_of(arm, model.protocol, found.config, way, only_of(model, found.version)))
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,

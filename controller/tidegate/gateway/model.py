@@ -60,7 +60,7 @@ class Arm:
     ready to merge, or None to leave the body alone. `prompt` and `examples` (messages) go before the caller's messages, and
     `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
     `usage`: its answers say which model gave them and how many tokens that took, as OpenAI's do (usage.lua).
-    `link`: it is served by a provider.
+    `link`: it is served by a provider. `only`: the model id that answers must name, or they are refused (409).
     """
 
     release: str
@@ -77,6 +77,7 @@ class Arm:
     override: str = "clamp"
     usage: bool = False
     link: Link | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

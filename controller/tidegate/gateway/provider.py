@@ -85,7 +85,10 @@ def _filters(link: Link) -> list[dict[str, Any]]:
                 "credential": {"name": "generic", "typed_config": generic},
             },
         },
-        {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": f"{_FILTERS}.upstream_codec.v3.UpstreamCodec"}},
+        {
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": {"@type": f"{_FILTERS}.upstream_codec.v3.UpstreamCodec"},
+        },
     ]
 
 

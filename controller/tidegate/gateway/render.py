@@ -207,7 +207,9 @@ def merging(arm: Arm) -> dict[str, Any]:
 
 def reading(arm: Arm) -> dict[str, Any]:
     """What has a filter read the answer for the record (usage.lua), by filter; nothing for an arm that says nothing there."""
-    return {USAGE: _lua({"reads": "1"})} if arm.usage else {}
+    if not arm.usage:
+        return {}
+    return {USAGE: _lua({"reads": "1"} | ({"only": _json(arm.only)} if arm.only is not None else {}))}
 
 
 def linking(arm: Arm, front: str) -> dict[str, Any]:

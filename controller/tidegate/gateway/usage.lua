@@ -1,8 +1,10 @@
 -- What an answer says of itself (OpenAI's protocol): the id of the model that gave it, and the tokens it took, for the record.
+-- Where a release takes no other model's answers (`only`), a body that names another one is held back and answered with 409.
 -- Looks at chunks as they pass, so that streams are not held up; keeps one line of a stream, or the first 4 MiB of a body.
 -- Neighbours: json.lua stands before it; render.py runs it for arms that speak the protocol; bootstrap.py has the record's format.
 
 local MOST = 4 * 1024 * 1024
+local MOST_HELD = 1024 * 1024  -- what Envoy holds of an answer
 
 -- The members of an object's text by name; the last one of a name counts, as for most readers.
 local function named(text)
@@ -31,12 +33,38 @@ local function learn(seen, text)
   seen.completion = tokens(usage, "completion_tokens", "output_tokens") or seen.completion
 end
 
+local function tell(handle, seen)
+  local told = ""
+  if seen.model then told = ',"served_model":' .. seen.model end
+  if seen.prompt then told = told .. ',"prompt_tokens":' .. seen.prompt end
+  if seen.completion then told = told .. ',"completion_tokens":' .. seen.completion end
+  if told ~= "" then handle:streamInfo():dynamicMetadata():set("tidegate.usage", "told", told) end
+end
+
+-- Reads a whole answer before the caller gets it, and keeps it back when another model gave it.
+local function check(handle, only)
+  local buffer = handle:body()
+  if not buffer then return end
+  local seen = {}
+  learn(seen, buffer:getBytes(0, buffer:length()))
+  tell(handle, seen)
+  if not seen.model or seen.model == only then return end
+  local headers = handle:headers()
+  headers:replace(":status", "409")
+  headers:replace("content-type", "application/json")
+  buffer:setBytes('{"error":"the answer is of another model than the release asks for, and is kept back","model":'
+    .. seen.model .. ',"expected":' .. only .. "}")
+end
+
 function envoy_on_response(handle)
-  if not handle:filterContext():get("reads") then return end
+  local context = handle:filterContext()
+  local only = context:get("only")
+  if not context:get("reads") then return end
   local headers = handle:headers()
   local encoding, kind = headers:get("content-encoding"), headers:get("content-type") or ""
   local stream = string.find(kind, "text/event-stream", 1, true)
   if (encoding and encoding ~= "identity") or not (stream or string.find(kind, "json", 1, true)) then return end
+  if only and not stream and (tonumber(headers:get("content-length")) or 0) <= MOST_HELD then return check(handle, only) end
   local seen, kept, size = {}, {}, 0
   for chunk in handle:bodyChunks() do
     local length = chunk:length()
@@ -59,9 +87,5 @@ function envoy_on_response(handle)
     end
   end
   if not stream and size <= MOST then learn(seen, table.concat(kept)) end
-  local told = ""
-  if seen.model then told = ',"served_model":' .. seen.model end
-  if seen.prompt then told = told .. ',"prompt_tokens":' .. seen.prompt end
-  if seen.completion then told = told .. ',"completion_tokens":' .. seen.completion end
-  if told ~= "" then handle:streamInfo():dynamicMetadata():set("tidegate.usage", "told", told) end
+  tell(handle, seen)
 end

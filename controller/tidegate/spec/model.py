@@ -115,7 +115,11 @@ class Lifecycle(Part):
 
 
 class Model(Document):
-    """models/<name>/model.yaml"""
+    """models/<name>/model.yaml
+
+    `on_wrong_model`: what becomes of an answer that names another model id than its release's. It is counted and told in
+    any case; `refuse` keeps it back, but not a stream, which has begun by then.
+    """
 
     kind: Literal["Model"]
     name: Name
@@ -127,6 +131,7 @@ class Model(Document):
     sticky: Sticky | None = None
     traffic: Traffic | None = None
     comparison: Comparison | None = None
+    on_wrong_model: Literal["count", "refuse"] = "count"
     acceptance: Acceptance = Acceptance()
     card: Card = Card()
     lifecycle: Lifecycle = Lifecycle()

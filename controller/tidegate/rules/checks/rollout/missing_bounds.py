@@ -1,4 +1,4 @@
-"""A value that is asked for needs `bounds`: the least and the greatest that it can be.
+"""A value that is asked for, or told in answers, needs `bounds`: the least and the greatest that it can be.
 
 How much one value may say depends on how far it can lie off, so the analysis has to know its range beforehand. Without
 `bounds` it is taken to lie between 0 and 1, and everything else is an invalid output, which promotes nobody. To mend,
@@ -19,13 +19,17 @@ from tidegate.rules.rule import Example, Rule
 def check(context: Context) -> Iterator[Finding]:
     """Look for guardrails on asked values without bounds."""
     for policy, at, guardrail in rails(context):
-        if isinstance(guardrail.source, str) or guardrail.source.asked.counts:
+        said = guardrail.source == "gateway" and guardrail.metric in _SAID
+        if not said and (isinstance(guardrail.source, str) or guardrail.source.asked.counts):
             continue
         if "bounds" not in guardrail.model_fields_set:
             message = f"'{guardrail.metric}' has no bounds: values outside of 0 to 1 are invalid outputs"
-            yield RULE.finding(policy, (*at, "source"), message, "add its range, such as bounds: [0, 100]")
+            yield RULE.finding(
+                policy, (*at, "metric" if said else "source"), message, "add its range, such as bounds: [0, 100]"
+            )
 
 
+_SAID = ("tokens",)
 _RAIL = "{metric: latency_p95_ms, max_ratio: 1.2}"
 _SOURCE = """source: {prometheus: 'sum(basket{release="{{release}}"})'}"""
 _COUNTS = """{prometheus: {events: 'bad{role="{{role}}"}', total: 'all{role="{{role}}"}'}}"""
@@ -44,6 +48,13 @@ RULE = Rule(
             _RAIL,
             at="{prometheus",
             mended=f"{{metric: basket, min_ratio: 0.97, bounds: [0, 500], {_SOURCE}}}",
+        ),
+        Example(
+            "policies/progressive.yaml",
+            "{metric: tokens, max_ratio: 1.5}",
+            _RAIL,
+            at="tokens",
+            mended="{metric: tokens, max_ratio: 1.5, bounds: [0, 8000]}",
         ),
     ),
     good=(

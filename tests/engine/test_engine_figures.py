@@ -1,0 +1,63 @@
+"""What answers say of themselves: their tokens, and whether the model that was asked for gave them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.engine.evidence import Evidence
+from tidegate.engine.figures import Terms, figures
+from tidegate.gateway.record import RecordReader
+from tidegate.spec.declared import load
+
+ASKED = "gpt-4o-2024-08-06"
+VERSION = f"""api: tidegate/v1
+kind: ModelVersion
+model: chat
+version: "1.0.0"
+reason: x
+provider: {{name: openai, model: {ASKED}, endpoint: "https://api.example.com", credential: {{env: KEY}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({}, {}),
+        ({"served_model": ASKED}, {"wrong_model": 0.0}),
+        ({"served_model": "gpt-4o"}, {"wrong_model": 1.0}),
+        ({"prompt_tokens": 12, "completion_tokens": 5}, {"tokens": 17.0}),
+        ({"prompt_tokens": 12}, {"tokens": 12.0}),  # an embedding
+        ({"prompt_tokens": "12", "served_model": 3}, {}),
+    ],
+)
+def test_a_record_has_the_figures_that_it_tells_and_no_others(record: dict[str, Any], found: dict[str, float]) -> None:
+    assert figures(record, Terms(ASKED)) == found
+    assert "wrong_model" not in figures(record, Terms())
+
+
+def test_answers_of_another_model_are_counted_and_named_by_release(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.touch()
+    evidence = Evidence(RecordReader(path), None, 0.0, lambda: 1_800_000_000.0)
+    evidence.declarations.saw(load({"models/chat/versions/1.0.0.yaml": VERSION.encode()}))
+    line = {"time": "2027-01-15T08:00:00Z", "route": "chat", "model": "chat", "role": "stable", "release": "r1",
+            "version": "1.0.0", "commit": "c1", "status": 200, "duration_ms": 1.0, "prompt_tokens": 2}  # fmt: skip
+    served = [ASKED, "gpt-4o-2024-11-20", "gpt-4o-mini", ASKED]
+    path.write_text("".join(json.dumps(line | {"served_model": one}) + "\n" for one in served))
+    evidence.read()
+    [stranger] = evidence.strangers()
+    assert (stranger.route, stranger.release, stranger.served, stranger.expected) == (
+        "chat",
+        "r1",
+        "gpt-4o-mini",
+        ASKED,
+    )
+    assert stranger.sentence.startswith("2 answers name another model")
+    meter = evidence.meters("chat")["r1"]
+    assert (meter["wrong_model"], meter["tokens"], meter["counted"]) == (2, 8, 4)
+    evidence.forget("chat")
+    assert evidence.strangers() == []
