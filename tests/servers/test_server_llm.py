@@ -86,7 +86,7 @@ def deploy(world: World) -> None:
     else:
         server = [servers_python(), str(ROOT / "serving/llama.py")]
     command = [*server, "--model", "${TIDEGATE_ARTIFACT}", "--name", "assistant", "--port", "${TIDEGATE_PORT}"]
-    runtime = {"command": command, "ready": "/health", "startup_timeout": "120s"}
+    runtime = {"command": command, "ready": "/health", "startup_timeout": "120s", "keep_alive": False}
     world.version("1.0.0", "assistant", artifact=artifact(weights()), runtime=runtime)
     world.write(CONFIG, config(SHORT, 0.0))
     commit = world.deploy("1.0.0", "assistant", config="default")

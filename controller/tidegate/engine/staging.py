@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Entry
-from tidegate.engine.table import Links, arm_of, body_of, no_link, only_of
+from tidegate.engine.table import Links, arm_of, body_of, no_link
 from tidegate.evaluation.job import Job, Measured, Target
 from tidegate.evaluation.process import Cancelled, Ended, measure, run_command
 from tidegate.gateway.front import front
@@ -125,13 +125,10 @@ class Staging:
         began = time.monotonic()
         if server.address is None:
             raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
-        protocol = entry.model.protocol
         provider = entry.version.provider
         link = self._link(release.workload, provider) if provider is not None else None
-        arm = arm_of(
-            TrafficArm(release, "candidate", WHOLE), protocol, entry.config, link, only_of(entry.model, entry.version)
-        )
-        upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE, link)
+        arm = arm_of(TrafficArm(release, "candidate", WHOLE), entry.model, entry, link)
+        upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE, link, arm.keep_alive)
         own = bool(plan.how.image or plan.how.command)
         try:
             with front(release.model, arm, upstream, self._envoy) as gateway:

@@ -34,10 +34,11 @@ def upstream_name(workload: str) -> str:
     return f"workload-{workload[:16]}"
 
 
-def upstream_of(workload: str, endpoints: tuple[tuple[str, int], ...], link: Link | None) -> Upstream:
-    """A workload's upstream. However many instances a provider's has: they are one address."""
-    name = upstream_name(workload)
-    return Upstream(name, endpoints) if link is None else Upstream(name, endpoints[:1], link.timeout, link)
+def upstream_of(arm: Arm, endpoints: tuple[tuple[str, int], ...]) -> Upstream:
+    """The upstream of an arm's workload. However many instances a provider's has: they are one address."""
+    if arm.link is not None:
+        return Upstream(arm.upstream, endpoints[:1], arm.link.timeout, arm.link)
+    return Upstream(arm.upstream, endpoints, keep_alive=arm.keep_alive)
 
 
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
@@ -58,10 +59,9 @@ def only_of(model: Model, version: ModelVersion) -> str | None:
     return served_as(version) if model.on_wrong_model == "refuse" else None
 
 
-def arm_of(
-    arm: TrafficArm, protocol: str, config: InferenceConfig | None, link: Link | None = None, only: str | None = None
-) -> Arm:
-    """An arm with the inference config of its release, the way to its provider, and the model whose answers alone it takes."""
+def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None) -> Arm:
+    """An arm with what its release declares, and the way to its provider. `model` as it is declared now."""
+    config, runtime, protocol = entry.config, entry.version.runtime, model.protocol
     found = Arm(
         release=arm.release.id,
         role=arm.role,
@@ -74,7 +74,8 @@ def arm_of(
         body=body_of(protocol, config),
         usage=protocol == "openai",
         link=link,
-        only=only,
+        only=only_of(model, entry.version),
+        keep_alive=runtime is None or runtime.keep_alive,
     )
     if config is None:
         return found
@@ -95,7 +96,7 @@ def build_route(
         found = entry(arm.release)
         provider = found.version.provider
         way = link(arm.release.workload, provider) if provider is not None else None
-        arms.append(arm_of(arm, model.protocol, found.config, way, only_of(model, found.version)))
+        arms.append(arm_of(arm, model, found, way))
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,
@@ -117,7 +118,7 @@ class Tables:
         self._routes: dict[str, tuple[Route, frozenset[str]]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._users: dict[str, dict[str, None]] = {}
-        self._links: dict[str, Link] = {}
+        self._arms: dict[str, Arm] = {}
         self._whole: Table | None = None  # put together at the next call, when an entry is another
 
     def put(self, route: Route, split: Traffic, endpoints: Endpoints) -> set[str]:
@@ -127,8 +128,7 @@ class Tables:
             return set()
         workloads = frozenset(arm.release.workload for arm in split.arms)
         for given, arm in zip(split.arms, route.arms, strict=True):
-            if arm.link is not None:
-                self._links[given.release.workload] = arm.link
+            self._arms[given.release.workload] = arm
         before = known[1] if known is not None else frozenset()
         for workload in workloads - before:
             self._users.setdefault(workload, {})[route.name] = None
@@ -151,7 +151,7 @@ class Tables:
         for workload in workloads:
             if workload not in self._users:
                 continue
-            upstream = upstream_of(workload, endpoints(workload), self._links.get(workload))
+            upstream = upstream_of(self._arms[workload], endpoints(workload))
             if self._upstreams.get(workload) != upstream:
                 self._upstreams[workload] = upstream
                 self._whole = None
@@ -170,5 +170,4 @@ class Tables:
             users = self._users[workload]
             del users[route]
             if not users:
-                del self._users[workload], self._upstreams[workload]
-                self._links.pop(workload, None)
+                del self._users[workload], self._upstreams[workload], self._arms[workload]

@@ -43,13 +43,15 @@ class Link:
 class Upstream:
     """One Envoy cluster: the ready instances of one workload. `name` is unique; `endpoints` may be empty while none is ready.
 
-    With a `link`, the endpoint is a provider's.
+    With a `link`, the endpoint is a provider's. `keep_alive` False: its servers get one request a connection, since they close
+    them without having said so.
     """
 
     name: str
     endpoints: tuple[tuple[str, int], ...]
     timeout: float = 60.0
     link: Link | None = None
+    keep_alive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Arm:
     `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
     `usage`: its answers say which model gave them and how many tokens that took, as OpenAI's do (usage.lua).
     `link`: it is served by a provider. `only`: the model id that answers must name, or they are refused (409).
+    `keep_alive`: that of its upstream.
     """
 
     release: str
@@ -78,6 +81,7 @@ class Arm:
     usage: bool = False
     link: Link | None = None
     only: str | None = None
+    keep_alive: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,30 +49,35 @@ RETRY = {
 _LIMITS = {"max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384, "max_retries": 1024}
 
 
-_CLUSTER = wire.encode(
-    "Cluster",
-    {
-        "type": "STATIC",
-        "connect_timeout": "1.000s",
-        "lb_policy": "LEAST_REQUEST",
-        "circuit_breakers": {"thresholds": [_LIMITS]},
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"idle_timeout": _KEEP_ALIVE},
-                "explicit_http_config": {"http_protocol_options": {}},
-            }
+def _common(**connections: Any) -> bytes:
+    options = {
+        "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "common_http_protocol_options": connections,
+        "explicit_http_config": {"http_protocol_options": {}},
+    }
+    return wire.encode(
+        "Cluster",
+        {
+            "type": "STATIC",
+            "connect_timeout": "1.000s",
+            "lb_policy": "LEAST_REQUEST",
+            "circuit_breakers": {"thresholds": [_LIMITS]},
+            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
         },
-    },
-)
-"""What all clusters have in common."""
+    )
+
+
+_CLUSTER = _common(idle_timeout=_KEEP_ALIVE)
+"""What all clusters have in common, but for those of servers that close connections without having said so."""
+_CLOSING = _common(max_requests_per_connection=1)
 
 
 def cluster(name: str, upstream: Upstream) -> bytes:
     """One cluster, as a fragment of the clusters file. A provider's without an endpoint has no credential yet."""
     addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in upstream.endpoints]
-    link = upstream.link if addresses else None
-    return _cluster(name, addresses, _CLUSTER if link is None else provider.cluster(link, _LIMITS))
+    if upstream.link is not None and addresses:
+        return _cluster(name, addresses, provider.cluster(upstream.link, _LIMITS))
+    return _cluster(name, addresses, _CLUSTER if upstream.keep_alive else _CLOSING)
 
 
 def clusters(page: Page) -> dict[str, bytes]:

@@ -35,7 +35,7 @@ MESSAGES: Final = {
     "SocketAddress": "address 2 text, port_value 3 number",
     "UpstreamHttpOptions": "common_http_protocol_options 1 CommonHttpOptions, explicit_http_config 3 ExplicitHttpConfig,"
     " http_filters 6 HttpFilter[]",
-    "CommonHttpOptions": "idle_timeout 1 duration",
+    "CommonHttpOptions": "idle_timeout 1 duration, max_requests_per_connection 6 wrapped",
     "ExplicitHttpConfig": "http_protocol_options 1 Empty",
     "Empty": "",
     # Clusters of providers

@@ -62,6 +62,7 @@ class Runtime(Part):
     port: Whole = 8080
     ready: Text = "/v2/health/ready"
     startup_timeout: Duration = 60.0
+    keep_alive: bool = True
     resources: Resources = Resources()
 
 
