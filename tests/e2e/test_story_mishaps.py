@@ -323,8 +323,8 @@ def test_a_full_disk_is_told_and_what_serves_goes_on_serving(small_disk: Path, m
         users.more(100)
         world.version("2.0.0")
         commit = world.deploy("2.0.0")
-        time.sleep(2)
-        users.more(50)
+        world.wait(lambda: "the old state goes on serving meanwhile" in world.tail(400), "the log to say so")
+        users.more(100)
         assert set(users.versions()) == {"1.0.0"}
         ballast.unlink()
         world.until("promoted", commit=commit)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from support.traffic import Reply, Traffic
+from support.uncovered import uncovered
 from support.world import World, environment
 from tidegate.journal.reader import Reader
 
@@ -91,7 +92,7 @@ class CrashWorld(World):
                 [sys.executable, str(CHILD), "run", "--config", str(self.settings), *words],
                 stdout=log,
                 stderr=log,
-                env={**environment(), **hooks},
+                env={**uncovered(environment()), **hooks},  # what it traces is slow enough
                 start_new_session=True,
             )
         self.processes.append(process)
