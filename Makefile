@@ -69,7 +69,7 @@ test: setup serving servers $(ACTIONLINT)/.ready  ## everything that is tested, 
 	@if bash serving/engine.sh start; then marks=""; \
 	elif [ "$$CI" = true ]; then exit 1; \
 	else marks="not docker"; echo "no Docker engine: the tests that need one are left out (in CI none is)" >&2; fi; \
-	set -x; $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR) -m "$$marks" $(ARGS)
+	set -x; $(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR) -m "$$marks" $(ARGS)
 
 lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repository
 	$(BIN)/ruff check .
