@@ -48,6 +48,7 @@ class Lifecycle:
         self._running: Running | None = None
         self._ending: list[Running] = []
         self._starts = 0
+        self._postponed = False
         self._started = clock()
         self._log_from = 0
 
@@ -66,7 +67,9 @@ class Lifecycle:
         self.folder.prepare()
         self.renewal.prepare()
         command, content = self._command(), self._bootstrap()
-        setup = blake2b("\0".join(command).encode() + content, digest_size=8).hexdigest()
+        program = Path(command[0]).stat()  # the next version may come under the same name
+        known = "\0".join([*command, str(program.st_size), str(program.st_mtime_ns)])
+        setup = blake2b(known.encode() + content, digest_size=8).hexdigest()
         if self.running() is None:
             self._running = self._nameless()
         if self._running is None:
@@ -75,9 +78,19 @@ class Lifecycle:
             files.replace(self.folder.bootstrap, content)
             self._spawn(command, setup, None)
         elif self._running.setup != setup:
-            self._hand_over(command, content, setup)
+            # A third Envoy would end the first one, with whatever it has under way.
+            one = self._running
+            self._postponed = bool(one.relieved) and process.started_at(one.relieved) == one.relieved_started
+            if not self._postponed:
+                self._hand_over(command, content, setup)
         elif not self.admin.ready():
             self._wait_until_ready()
+
+    def follow(self) -> None:
+        """Hand over as soon as it cuts nothing, where `start` could not. Raises what `start` raises."""
+        if self._postponed:
+            self._postponed = False
+            self.start()
 
     def _command(self) -> list[str]:
         settings = self._settings
@@ -197,10 +210,23 @@ class Lifecycle:
                 f"Envoy refuses the new settings; the old ones keep serving. It says: {refused}",
                 where="tidegate.yaml: gateway",
             )
-        fresh.replace(self.folder.bootstrap)
         if old is not None:
+            self._check_successor(command[0], old)
             self._ending.append(old)
+        fresh.replace(self.folder.bootstrap)
         self._spawn(command, setup, old)
+
+    def _check_successor(self, program: str, old: Running) -> None:
+        """Raises NeedsPerson when the running Envoy cannot hand its sockets to this program: it serves on then."""
+        _, version = self.admin.call("GET", "/hot_restart_version")
+        words = [program, "--hot-restart-version"]
+        asked = subprocess.run(words, capture_output=True, timeout=60, check=False)
+        if version.strip() != (asked.stdout + asked.stderr).strip():  # Envoy says it on stderr
+            raise NeedsPerson(
+                f"the Envoy that runs (process {old.pid}) goes on serving: {program} cannot take over from it without a gap",
+                where="gateway",
+                fix=f"when a gap of a second will do: kill -TERM {old.pid}",
+            )
 
     def _refusal(self, command: list[str]) -> str | None:
         """Why Envoy would not start with this command; None when it would."""

@@ -21,13 +21,18 @@ from tidegate.gateway.files import Folder
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One Envoy. `started` in clock ticks since `boot`; `setup` is the digest of all that is fixed at start."""
+    """One Envoy. `started` in clock ticks since `boot`; `setup` is the digest of all that is fixed at start.
+
+    `relieved` and `relieved_started`: of the one whose sockets it took over, which may have requests to finish.
+    """
 
     pid: int
     started: int
     boot: str
     setup: str
     epoch: int = 0
+    relieved: int = 0
+    relieved_started: int = 0
 
 
 # Envoy asks the kernel to be ended with its parent, so its parent must not be us: the shell in between has ended before Envoy
@@ -79,7 +84,8 @@ def spawn(command: Sequence[str], folder: Folder, setup: str, previous: Running 
             _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
             epoch = previous.epoch + 1 if previous else 0
-            running = Running(pid, started_at(pid) or 0, files.same_boot(), setup, epoch)
+            relieved = (previous.pid, previous.started) if previous else ()
+            running = Running(pid, started_at(pid) or 0, files.same_boot(), setup, epoch, *relieved)
             files.replace(folder.process, orjson.dumps(asdict(running)))
             shell.stdin.write(b"begin\n")
             shell.stdin.flush()

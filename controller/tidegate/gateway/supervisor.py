@@ -102,7 +102,9 @@ class Gateway:
         return self._folder.log
 
     def start(self) -> None:
-        """Make Envoy run: adopt it, start it, or hand over to a new one when its fixed configuration has changed.
+        """Make Envoy run: adopt it, start it, or hand over to a new one when its program or fixed configuration has changed.
+
+        While the one before still finishes requests (up to 90 s) a second change waits: `renew` makes it.
 
         Raises NeedsPerson (address in use, no such program, a configuration that Envoy refuses) or RetryLater (it ends again
         and again, or needs longer to start).
@@ -112,8 +114,10 @@ class Gateway:
     def renew(self, now: float) -> None:
         """Take over callers' files that changed: certificates, keys, limits. `now`: epoch seconds. Costs microseconds.
 
-        Raises NeedsPerson for one that is wrong, or a certificate that ends soon; what it had goes on serving.
+        Also new settings that had to wait for an Envoy to finish. Raises NeedsPerson for a file that is wrong, or a certificate
+        that ends soon; what it had goes on serving.
         """
+        self._lifecycle.follow()
         self._lifecycle.renewal.look(now)
 
     def alive(self) -> bool:
