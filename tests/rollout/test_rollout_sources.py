@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rollout_world import T0, Drive, policy, promoted
 
-from tidegate.rollout.sight import sights
+from tidegate.rollout.evidence import too_many_missing
+from tidegate.rollout.plan_words import samples_words
+from tidegate.rollout.sight import looks, sights
 from tidegate.rollout.simulate.expect import failures
 from tidegate.rollout.simulate.run import play
 from tidegate.rollout.simulate.scenario import load_scenario
@@ -131,12 +135,37 @@ def test_waiting_for_a_person_is_not_interrupted_by_a_silent_source() -> None:
     assert drive.now > T0
 
 
-def test_what_is_asked_for_now_and_then_is_not_reckoned_by_requests() -> None:
-    asked = {"metric": "basket", "min_ratio": 0.97, "margin": 0.9, "source": {"prometheus": "basket"}}
+def test_what_is_asked_for_now_and_then_is_reckoned_by_looks_and_what_counts_not_at_all() -> None:
+    asked = {"metric": "basket", "min_ratio": 0.97, "source": {"prometheus": {"query": "basket", "interval": "30s"}}}
+    counts = {"metric": "bad", "max_ratio": 2.0, "source": {"prometheus": {"events": "bad", "total": "all"}}}
     told = {"metric": "polite", "max_drop": 0.05, "source": "feedback"}
-    one = policy(guardrails=[asked, told])
-    seen = sights(one, one.steps, None)
-    assert [sight.guardrail.metric for sight in seen] == ["polite"]
+    steps = [{"name": "canary", "weight": "5%", "for": "5h"}, {"name": "full", "weight": "100%", "for": "5h"}]
+    one = policy(steps=steps, guardrails=[asked, counts, told])
+    basket, polite = sights(one, one.steps, None)
+    assert (basket.guardrail.metric, polite.guardrail.metric) == ("basket", "polite")
+    assert basket.step == "canary"
+    assert looks(one.steps, None, 30.0) == [[(0.5, 600.0)], [(0.5, 600.0)]]
+    assert basket.first is not None and basket.whole is not None
+    assert basket.first < basket.whole < 1, "more looks see less"
+    assert polite.first is None, "nobody says how many requests come"
+    assert "candidate values" in samples_words(basket.guardrail, basket.requests or 0)
+
+
+@pytest.mark.parametrize(
+    ("missing", "pairs", "copied", "many"),
+    [
+        (0, 0, 1.0, False),
+        (1, 0, 1.0, True),
+        (5, 95, 1.0, False),
+        (6, 94, 1.0, True),
+        (12, 88, 0.1, False),
+        (300, 700, 0.1, True),
+    ],
+)
+def test_how_many_copies_may_be_missing(missing: int, pairs: int, copied: float, many: bool) -> None:
+    trial = drive_with().state.candidate
+    assert trial is not None
+    assert too_many_missing(replace(trial, missing=missing, step_requests=pairs), copied) is many
 
 
 LABELLED = """

@@ -106,7 +106,7 @@ def _sight(sight: Sight) -> dict[str, Any]:
     guardrail = sight.guardrail
     return {
         "metric": guardrail.metric,
-        "source": "shadow" if guardrail.paired else "feedback" if guardrail.source == "feedback" else "gateway",
+        "source": guardrail.source if isinstance(guardrail.source, str) else guardrail.source.kind,
         "limit": {guardrail.limit_name: guardrail.limit},
         "step": sight.step,
         "by_step": _effect(sight, sight.first),

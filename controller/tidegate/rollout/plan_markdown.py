@@ -128,7 +128,8 @@ def _sights(sights: Sequence[Sight]) -> str:
         rail = sight.guardrail
         first = f"{change_words(rail, sight.first)} by {code(sight.step)}" if sight.first and sight.step else ""
         whole = change_words(rail, sight.whole) if sight.whole is not None else ""
-        takes = f"{sight.requests:,}{' pairs' if rail.paired else ''}" if sight.requests is not None else "never found"
+        things = " pairs" if rail.paired else " values" if rail.polled else ""
+        takes = f"{sight.requests:,}{things}" if sight.requests is not None else "never found"
         rows.append((code(guardrail_words(rail)), first, whole, f"{change_words(rail, sight.plain)}: {takes}"))
     return _table(("guardrail", "sees at first", "sees in the end", "candidate requests for"), rows)
 

@@ -55,13 +55,17 @@ def limit_words(guardrail: Guardrail) -> str:
 
 
 def guardrail_words(guardrail: Guardrail) -> str:
-    """A guardrail by its metric and limit: `error_rate max_ratio 1.5`, `agreement min 0.98 of the shadow`."""
-    return f"{guardrail.metric} {limit_words(guardrail)}{' of the shadow' if guardrail.paired else ''}"
+    """A guardrail by its metric and limit: `error_rate max_ratio 1.5`, `agreement min 0.98 of the shadow`, `... in eu`."""
+    text = f"{guardrail.metric} {limit_words(guardrail)}{' of the shadow' if guardrail.paired else ''}"
+    if guardrail.segments is None:
+        return text
+    return f"{text} in {'each segment' if guardrail.segments == 'each' else ', '.join(guardrail.segments)}"
 
 
 def samples_words(guardrail: Guardrail, count: int, kind: str = "") -> str:
-    """What it is told by: `1,200 candidate requests`, `1,200 healthy pairs of answers`."""
-    return f"{count:,} {kind}{'pairs of answers' if guardrail.paired else 'candidate requests'}"
+    """What it is told by: `1,200 candidate requests`, `1,200 healthy pairs of answers`, `46 candidate values`."""
+    what = "pairs of answers" if guardrail.paired else "candidate values" if guardrail.polled else "candidate requests"
+    return f"{count:,} {kind}{what}{' of one segment' if guardrail.segments is not None else ''}"
 
 
 def effect_words(guardrail: Guardrail, effect: float) -> str:

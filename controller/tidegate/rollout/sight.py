@@ -25,6 +25,7 @@ from tidegate.spec.samples import (
     promotion_nats,
     promotion_samples,
 )
+from tidegate.spec.sources import PrometheusSource, SourceSpec
 
 Exposure = tuple[float, float]
 """The candidate's share, and how many candidate requests it got at that share."""
@@ -35,8 +36,8 @@ class Sight:
     """One guardrail. `step`: the first that shows it something; `first` and `whole`: the smallest effect (candidate over
     stable, or over an absolute limit) found at the median by the end of that step, and of all; None: none would be.
 
-    `plain`: an effect that people would call bad, `requests` the candidate requests that find it at the first share,
-    None: never; of a guardrail on a shadow, pairs of answers. `promotion`: candidate requests that exclude its margin; None
+    `plain`: an effect that people would call bad, `requests` the candidate requests (of a shadow pairs of answers, of a source
+    that is asked values) that find it at the first share, None: never. `promotion`: as many that exclude its margin; None
     without one, or when none ever do.
     """
 
@@ -73,18 +74,35 @@ def pairs(steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> list[lis
     return found
 
 
+def looks(steps: Sequence[Step], walk: Sequence[Pace | None] | None, spacing: float) -> list[list[Exposure]]:
+    """The same of a source that is asked for one value of each release every `spacing` seconds, while users meet both."""
+    found: list[list[Exposure]] = []
+    for index, step in enumerate(steps):
+        pace = walk[index] if walk is not None else None
+        known = pace is not None and 0 < pace.seconds < float("inf")
+        seconds = pace.seconds if pace is not None and known else step.duration
+        found.append([(0.5, seconds / spacing)] if seconds >= spacing and step.shadow is None else [])
+    return found
+
+
 def sights(policy: PolicyFields, steps: Sequence[Step], walk: Sequence[Pace | None] | None) -> tuple[Sight, ...]:
-    """What each guardrail sees. The immediate ones are for disasters and have no arithmetic; nor have those whose values
-    are asked for: how many there are does not follow from the traffic."""
+    """What each guardrail sees. The immediate ones are for disasters and have no arithmetic; nor have those whose source
+    counts: how much it will have counted does not follow from the traffic."""
     first_share = next((weight for step in steps if 0 < (weight := shares(step)[1]) < 1), None)
     requests, mirrored = exposures(steps, walk), pairs(steps, walk)
     found = []
     for guardrail, alpha in zip(policy.guardrails, alphas(policy), strict=True):
-        if guardrail.immediate or alpha <= 0 or guardrail.polled or unsupported(guardrail):
+        if guardrail.immediate or alpha <= 0 or unsupported(guardrail):
+            continue
+        asked = guardrail.source.asked if isinstance(guardrail.source, SourceSpec) else None
+        if asked is not None and asked.counts:
             continue
         baseline, plain = assumed_baseline(guardrail), plain_effect(guardrail)
         probe = 1 / LARGEST if low_is_bad(guardrail) else LARGEST
         seen, share = (mirrored, 0.5) if guardrail.paired else (requests, first_share)
+        if asked is not None:
+            spacing = asked.spacing if isinstance(asked, PrometheusSource) else asked.every
+            seen, share = looks(steps, walk, spacing), 0.5
         whole = [exposure for exposures_of in seen for exposure in exposures_of]
         tells = (i for i, e in enumerate(seen) if any(information(guardrail, baseline, probe, s) and n for s, n in e))
         first = next(tells, None)
