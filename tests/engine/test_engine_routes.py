@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidegate.engine.routes import Routes
 from tidegate.engine.source import Remembered, Snapshot
-from tidegate.rollout.state import Desired, RouteState
+from tidegate.rollout.state import Desired, Rejection, RouteState
 from tidegate.spec.policy import PolicyFields
 from tidegate.spec.release import Release
 
@@ -71,3 +71,17 @@ def test_a_feature_that_goes_home_leaves_its_model_the_debt_of_its_ref_until_it_
     assert (duty.kind, duty.route, duty.commit) == ("forget", "digits/archive", COMMIT)
     assert routes.begin(asks(digits=wish("3.0.0"), digits_archive=wish("2.0.0")), Remembered()) == ["digits/archive"]
     assert routes.states["digits"].duties == ()
+
+
+def test_a_rebuilt_host_forgets_that_what_git_promoted_since_was_once_turned_down():
+    turned_down = tuple(
+        Rejection(release(version).digest, COMMIT, "errors 5 %", at)
+        for version, at in (("3.0.0", 10.0), ("2.0.0", 20.0))
+    )
+    known = Remembered(
+        promoted={"digits": release("3.0.0")}, rejected={"digits": turned_down, "digits/archive": turned_down[:1]}
+    )
+    routes = Routes({})
+    routes.begin(asks(digits=wish("2.0.0"), digits_archive=wish("3.0.0")), known)
+    assert routes.states["digits"].rejected == turned_down[1:], "the other one stays turned down"
+    assert routes.states["digits/archive"].rejected == turned_down[:1], "a rejection is of one route"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tidegate.journal.journal import Journal
-from tidegate.journal.lease import RENEW, TTL, LeaseHeld, LeaseLost, Patience
+from tidegate.journal.lease import RENEW, TTL, Holder, LeaseHeld, LeaseLost, Patience
 from tidegate.journal.reader import Reader
 
 
@@ -113,3 +115,22 @@ def test_where_nothing_can_be_written_who_acts_goes_on(path: Path, clock: Clock)
             raw.execute("PRAGMA query_only = OFF")
         journal.hold()
         assert journal.ours
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"owner": "process 7 on b"}, {"epoch": 4}, {"beat": 8}, {"locked": True}, {"since": 900.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_patience_begins_anew_with_whatever_is_new_about_the_holder(clock: Clock, change: dict[str, Any]) -> None:
+    """Another journal in this place counts its epochs and beats anew: two holders may be alike in either."""
+    patience = Patience(clock)
+    seen = Holder("process 1 on a", 3, 7, False, 500.0)
+    assert not patience.over(seen)
+    clock.now += TTL
+    other = replace(seen, **change)
+    assert not patience.over(other)
+    clock.now += TTL
+    assert not patience.over(other)
+    clock.now += 0.1
+    assert patience.over(other)
