@@ -27,12 +27,14 @@ def test_scenario_holds(path: Path) -> None:
     assert failures(scenario.expect, outcome) == [], as_text(outcome)
 
 
+@pytest.mark.no_cover  # the scenarios above run the same lines, and measuring would cost three times what the story does
 def test_a_scenario_has_one_outcome() -> None:
     path = SCENARIOS[0]
     scenario = load_scenario(path.read_bytes(), path.name)
     assert as_json(play(scenario)) == as_json(play(scenario))
 
 
+@pytest.mark.no_cover  # the scenarios above run the same lines, and measuring would cost three times what the story does
 def test_two_hours_at_a_hundred_a_second_are_played_to_their_end() -> None:
     text = b"""
 seed: 1
