@@ -28,6 +28,7 @@ FILES = {
     "Deployment": "models/NAME/deployment.yaml, or models/NAME/deployments/ENVIRONMENT.yaml",
     "RolloutPolicy": "policies/NAME.yaml",
     "Governance": "policies/governance.yaml",
+    "Prices": "policies/prices.yaml",
     "Controller": "tidegate.yaml",
     "Callers": "the file that gateway.callers in tidegate.yaml names",
 }

@@ -12,6 +12,7 @@ from tidegate.engine.evidence import Evidence
 from tidegate.engine.figures import Terms, figures
 from tidegate.gateway.record import RecordReader
 from tidegate.spec.declared import load
+from tidegate.spec.prices import Price
 
 ASKED = "gpt-4o-2024-08-06"
 VERSION = f"""api: tidegate/v1
@@ -20,6 +21,12 @@ model: chat
 version: "1.0.0"
 reason: x
 provider: {{name: openai, model: {ASKED}, endpoint: "https://api.example.com", credential: {{env: KEY}}}}
+"""
+
+PRICES = f"""api: tidegate/v1
+kind: Prices
+currency: EUR
+models: [{{provider: OpenAI, model: {ASKED}, input: 2.5, output: 10}}]
 """
 
 
@@ -39,11 +46,20 @@ def test_a_record_has_the_figures_that_it_tells_and_no_others(record: dict[str, 
     assert "wrong_model" not in figures(record, Terms())
 
 
+def test_a_request_costs_what_its_tokens_cost_and_nothing_is_said_without_a_price() -> None:
+    price = Price(provider="openai", model=ASKED, input=2.5, output=10.0)
+    record = {"prompt_tokens": 1000, "completion_tokens": 200}
+    assert figures(record, Terms(price=price)) == {"tokens": 1200.0, "cost": pytest.approx(0.0045)}
+    assert figures({"prompt_tokens": 1000}, Terms(price=price))["cost"] == pytest.approx(0.0025)
+    assert "cost" not in figures(record, Terms()) and "cost" not in figures({}, Terms(price=price))
+
+
 def test_answers_of_another_model_are_counted_and_named_by_release(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.touch()
     evidence = Evidence(RecordReader(path), None, 0.0, lambda: 1_800_000_000.0)
-    evidence.declarations.saw(load({"models/chat/versions/1.0.0.yaml": VERSION.encode()}))
+    files = {"models/chat/versions/1.0.0.yaml": VERSION.encode(), "policies/prices.yaml": PRICES.encode()}
+    evidence.declarations.saw(load(files))
     line = {"time": "2027-01-15T08:00:00Z", "route": "chat", "model": "chat", "role": "stable", "release": "r1",
             "version": "1.0.0", "commit": "c1", "status": 200, "duration_ms": 1.0, "prompt_tokens": 2}  # fmt: skip
     served = [ASKED, "gpt-4o-2024-11-20", "gpt-4o-mini", ASKED]
@@ -59,5 +75,12 @@ def test_answers_of_another_model_are_counted_and_named_by_release(tmp_path: Pat
     assert stranger.sentence.startswith("2 answers name another model")
     meter = evidence.meters("chat")["r1"]
     assert (meter["wrong_model"], meter["tokens"], meter["counted"]) == (2, 8, 4)
+    assert (meter["cost"], meter["priced"], meter["currency"]) == (0.00002, 4, "EUR")
+    evidence.declarations.saw(load({"models/chat/versions/1.0.0.yaml": VERSION.encode()}))  # the prices are gone
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    evidence.read()
+    meter = evidence.meters("chat")["r1"]
+    assert (meter["counted"], meter["priced"]) == (5, 4)
     evidence.forget("chat")
     assert evidence.strangers() == []

@@ -41,14 +41,23 @@ def test_answers_without_a_duration_count_and_memory_is_bounded() -> None:
 
 
 def test_nothing_seen_shows_nothing() -> None:
-    nothing = {"tokens": None, "wrong_model": None, "counted": 0, "rate": 0.0, "error_rate": None, "p95_ms": None}
-    assert Meter().show(1.0) == {"requests": 0, "errors": 0, **nothing}
+    shown = Meter().show(1.0)
+    assert {name: shown[name] for name in ("requests", "errors", "rate", "counted", "priced")} == {
+        "requests": 0, "errors": 0, "rate": 0.0, "counted": 0, "priced": 0,
+    }  # fmt: skip
+    unsaid = ("error_rate", "p95_ms", "tokens", "wrong_model", "cost", "currency")
+    assert [shown[name] for name in unsaid] == [None] * len(unsaid)
 
 
 def test_what_answers_say_of_themselves_is_summed_up_and_what_they_do_not_say_is_no_zero() -> None:
     meter = Meter()
-    for figures in ({"tokens": 17.0, "wrong_model": 0.0}, {"tokens": 3.0, "wrong_model": 1.0}, {"wrong_model": 1.0}):
+    for figures in (
+        {"tokens": 17.0, "cost": 0.25, "wrong_model": 0.0},
+        {"tokens": 3.0, "wrong_model": 1.0},
+        {"wrong_model": 1.0},
+    ):
         meter.add(100.0, False, 1.0)
         meter.tell(figures)
-    shown = meter.show(100.5)
+    shown = meter.show(100.5, "EUR")
     assert (shown["tokens"], shown["counted"], shown["wrong_model"]) == (20, 2, 2)
+    assert (shown["cost"], shown["priced"], shown["currency"]) == (0.25, 1, "EUR")

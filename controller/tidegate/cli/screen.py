@@ -90,6 +90,7 @@ def _lines(route: dict[str, Any]) -> list[Text]:
             line.append(f"; not ready yet: {why}", style="yellow")
         lines.append(line)
     lines += _measured(route)
+    lines += _spent(route)
     lines += [source_text(source) for source in route.get("sources", ())]
     watch = route.get("watch")
     if watch and watch["verdict"]:
@@ -105,6 +106,23 @@ def _lines(route: dict[str, Any]) -> list[Text]:
         lines.append(Text(route["git"], style="dim"))
     if route["problem"]:
         lines.append(Text(route["problem"], style="red"))
+    return lines
+
+
+def _spent(route: dict[str, Any]) -> list[Text]:
+    """What the answers of the releases at work took, where they tell."""
+    lines = []
+    for release in filter(None, (route["stable"], route["candidate"])):
+        meter = route["meters"].get(release["release"], {})
+        counted, priced = meter.get("counted") or 0, meter.get("priced") or 0
+        if not counted:
+            continue
+        said = f"{release['version']}: {meter['tokens']:,} tokens in {counted:,} answers"
+        if priced:
+            said += f", {meter['cost']:,.4f} {meter['currency']}"
+        if priced < counted:
+            said += ", which have no price" if not priced else f"; {counted - priced:,} of them have no price"
+        lines.append(Text(said, style="dim"))
     return lines
 
 

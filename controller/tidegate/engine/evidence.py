@@ -223,7 +223,7 @@ class Evidence:
         now = self._now()
         kept = {name: meter for name, meter in self._meters.get(route, {}).items() if meter.idle(now) < METER_KEPT}
         self._meters[route] = kept
-        return {release: meter.show(now) for release, meter in kept.items()}
+        return {release: meter.show(now, self.declarations.currency) for release, meter in kept.items()}
 
     def forget(self, route: str) -> None:
         """The route is no more."""

@@ -11,18 +11,26 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.spec.declared import Declared
+from tidegate.spec.prices import Price
 from tidegate.spec.providers import served_as
+from tidegate.spec.version import ModelVersion
 
 WRONG_MODEL: Final = "wrong_model"
 """1 for an answer that names another model than its release's, 0 for one that names it."""
 TOKENS: Final = "tokens"
+COST: Final = "cost"
+"""Of one request, in the currency of policies/prices.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the answers of one version are held against. `served_as`: the model id that they have to name, if any."""
+    """What the answers of one version are held against. `served_as`: the model id that they have to name, if any.
+
+    `price`: what its tokens cost, None when nobody has said.
+    """
 
     served_as: str | None = None
+    price: Price | None = None
 
 
 class Declarations:
@@ -45,8 +53,19 @@ class Declarations:
         if known is None:
             folder = self._declared.models.get(key[0])
             found = folder.versions.get(key[1]) if folder is not None else None
-            known = self._terms[key] = Terms(served_as(found.value) if found is not None else None)
+            known = self._terms[key] = self._of(found.value) if found is not None else Terms()
         return known
+
+    @property
+    def currency(self) -> str | None:
+        """In which costs are told."""
+        prices = self._declared.prices
+        return prices.value.currency if prices is not None else None
+
+    def _of(self, version: ModelVersion) -> Terms:
+        prices = self._declared.prices
+        price = prices.value.price(version.provider) if prices is not None and version.provider is not None else None
+        return Terms(served_as(version), price)
 
 
 def figures(record: Mapping[str, Any], terms: Terms) -> dict[str, float]:
@@ -55,9 +74,12 @@ def figures(record: Mapping[str, Any], terms: Terms) -> dict[str, float]:
     served = record.get("served_model")
     if terms.served_as is not None and isinstance(served, str):
         found[WRONG_MODEL] = float(served != terms.served_as)
-    told = [record[name] for name in ("prompt_tokens", "completion_tokens") if isinstance(record.get(name), int)]
-    if told:
-        found[TOKENS] = float(sum(told))
+    prompt, completion = (record.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    if isinstance(prompt, int):  # an embedding has no completion; without the prompt it is no sum
+        completion = completion if isinstance(completion, int) else 0
+        found[TOKENS] = float(prompt + completion)
+        if terms.price is not None:
+            found[COST] = terms.price.of(prompt, completion)
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.engine.figures import TOKENS, WRONG_MODEL
+from tidegate.engine.figures import COST, TOKENS, WRONG_MODEL
 
 WINDOW = 10
 KEPT = 2000
@@ -57,8 +57,8 @@ class Meter:
         """Seconds since the last answer."""
         return now - self._seconds[-1].at if self._seconds else float("inf")
 
-    def show(self, now: float) -> Mapping[str, Any]:
-        """Requests, errors, tokens since the start; requests a second, error share and p95 in ms over the window.
+    def show(self, now: float, currency: str | None = None) -> Mapping[str, Any]:
+        """Requests, errors, tokens, costs since the start; requests a second, error share and p95 in ms over the window.
 
         A figure that no answer has told is None, and never 0.
         """
@@ -72,6 +72,9 @@ class Meter:
             "errors": self.errors,
             **{name: int(self.sums[name]) if self.told[name] else None for name in (TOKENS, WRONG_MODEL)},
             "counted": self.told[TOKENS],
+            "cost": round(self.sums[COST], 6) if self.told[COST] else None,
+            "priced": self.told[COST],
+            "currency": currency if self.told[COST] else None,
             "rate": round(requests / span, 1),
             "error_rate": round(errors / requests, 4) if requests else None,
             "p95_ms": round(durations[int(0.95 * (len(durations) - 1))], 2) if durations else None,

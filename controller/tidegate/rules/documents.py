@@ -51,7 +51,7 @@ def documents(context: Context) -> Iterator[Loaded[Any]]:
         yield from folder.configs.values()
         yield from folder.deployments.values()
     yield from context.declared.policies.values()
-    for single in (context.declared.governance, context.declared.controller):
+    for single in (context.declared.governance, context.declared.prices, context.declared.controller):
         yield from (single,) if single is not None else ()
 
 

@@ -20,6 +20,7 @@ from tidegate.spec.kinds import KINDS
 from tidegate.spec.layout import Place, place, wanted
 from tidegate.spec.model import Model
 from tidegate.spec.policy import RolloutPolicy
+from tidegate.spec.prices import Prices
 from tidegate.spec.source import Problem, Source, parse
 from tidegate.spec.translate import problems_of
 from tidegate.spec.version import ModelVersion
@@ -60,6 +61,7 @@ class Declared:
     models: Mapping[str, DeclaredModel] = field(default_factory=dict)
     policies: Mapping[str, Loaded[RolloutPolicy]] = field(default_factory=dict)
     governance: Loaded[Governance] | None = None
+    prices: Loaded[Prices] | None = None
     controller: Loaded[Controller] | None = None
     problems: tuple[Problem, ...] = ()
 
@@ -107,6 +109,7 @@ class Loader:
             models=models,
             policies=general.named("RolloutPolicy"),
             governance=general.named("Governance").get("governance"),
+            prices=general.named("Prices").get("prices"),
             controller=general.named("Controller").get("tidegate"),
             problems=tuple(sorted([*general.problems, *(p for model in models.values() for p in model.problems)])),
         )

@@ -10,9 +10,20 @@ from tidegate.spec.governance import Governance
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
 from tidegate.spec.policy import RolloutPolicy
+from tidegate.spec.prices import Prices
 from tidegate.spec.version import ModelVersion
 
 KINDS: dict[str, type[Document]] = {
     kind.__name__: kind
-    for kind in (Model, ModelVersion, InferenceConfig, Deployment, RolloutPolicy, Governance, Controller, Callers)
+    for kind in (
+        Model,
+        ModelVersion,
+        InferenceConfig,
+        Deployment,
+        RolloutPolicy,
+        Governance,
+        Prices,
+        Controller,
+        Callers,
+    )
 }

@@ -23,6 +23,7 @@ _PLACES = tuple(
         (rf"models/(?P<model>{_NAME})/(?P<name>deployment)\.yaml", "Deployment"),
         (rf"models/(?P<model>{_NAME})/deployments/(?P<name>{_NAME})\.yaml", "Deployment"),
         (r"policies/(?P<name>governance)\.yaml", "Governance"),
+        (r"policies/(?P<name>prices)\.yaml", "Prices"),
         (rf"policies/(?P<name>{_NAME})\.yaml", "RolloutPolicy"),
         (r"(?P<name>tidegate)\.yaml", "Controller"),
     )

@@ -137,7 +137,9 @@ def _endpoint(provider: Provider) -> Problem | None:
         return Problem("endpoint", "this is no URL", "write https://HOST, or https://HOST/PATH")
     fix = "write https://HOST, or https://HOST/PATH: what stands before /chat/completions"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        return Problem("endpoint", "the credential and all answers would go over an open line", "write https:// in its place")
+        return Problem(
+            "endpoint", "the credential and all answers would go over an open line", "write https:// in its place"
+        )
     if parts.username is not None or parts.query or parts.fragment or port == 0:
         return Problem("endpoint", "an endpoint has a host, a port and a path, and nothing else", fix)
     host = parts.hostname or ""

@@ -29,7 +29,7 @@ def check(context: Context) -> Iterator[Finding]:
             )
 
 
-_SAID = ("tokens",)
+_SAID = ("tokens", "cost")
 _RAIL = "{metric: latency_p95_ms, max_ratio: 1.2}"
 _SOURCE = """source: {prometheus: 'sum(basket{release="{{release}}"})'}"""
 _COUNTS = """{prometheus: {events: 'bad{role="{{role}}"}', total: 'all{role="{{role}}"}'}}"""

@@ -1,8 +1,8 @@
 """A guardrail on the gateway's record may only use a metric that is in it: `error_rate` or `latency_pNN_ms`.
 
 NN is a quantile from 50 to 99, or 999 for the last in a thousand. Of answers in OpenAI's protocol there are `tokens`, their
-number for a request, and `wrong_model`, the share that names another model than the release's. With `source: shadow` there is
-`agreement` as well. Every other metric needs a `source` that knows it.
+number for a request, `cost`, by the prices in policies/prices.yaml, and `wrong_model`, the share that names another model
+than the release's. With `source: shadow` there is `agreement` as well. Every other metric needs a `source` that knows it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tidegate.rules.rule import Example, Rule
 from tidegate.spec.vocabulary import similar
 
 _NAMES = ("error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
-_SAID = ("tokens", "wrong_model")
+_SAID = ("tokens", "cost", "wrong_model")
 _KNOWN = re.compile(r"error_rate|latency_p([5-9][0-9]|999)_ms")
 
 

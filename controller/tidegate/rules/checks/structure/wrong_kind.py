@@ -1,8 +1,8 @@
 """A file must declare the kind that its folder is for.
 
 `models/<model>/model.yaml` is a Model, `versions/` holds ModelVersion, `configs/` InferenceConfig, `deployment.yaml`
-and `deployments/<environment>.yaml` a Deployment, `policies/` RolloutPolicy, `policies/governance.yaml` Governance, and
-`tidegate.yaml` a Controller.
+and `deployments/<environment>.yaml` a Deployment, `policies/` RolloutPolicy, `policies/governance.yaml` Governance,
+`policies/prices.yaml` Prices, and `tidegate.yaml` a Controller.
 """
 
 from __future__ import annotations
