@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tidegate.gateway import check, names
 from tidegate.gateway.model import Arm, Route, Table, Upstream
+
+STABLE: Final = "stable"
+"""The role of an arm that everybody gets who is on no trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,12 @@ class Page:
             if route.shadow is not None
         }
         return served | shadows
+
+    @property
+    def proven(self) -> set[str]:
+        """Those of them that serve as the stable release wherever they serve."""
+        arms = [(names.cluster_name(arm), arm.role) for route in self.routes for arm in route.arms]
+        return {name for name, _ in arms} - {name for name, role in arms if role != STABLE}
 
     @property
     def inner(self) -> dict[str, tuple[Route, Arm]]:

@@ -70,20 +70,44 @@ def _common(**connections: Any) -> bytes:
 _CLUSTER = _common(idle_timeout=_KEEP_ALIVE)
 """What all clusters have in common, but for those of servers that close connections without having said so."""
 _CLOSING = _common(max_requests_per_connection=1)
+# An instance to which no connection could be made, five times on end: each costs a user the time of the attempt. What it
+# answers, or not, is the release's word and never a reason. At most half of them rest, so that the others do not drown, and
+# Envoy's panic threshold (half) is never reached.
+_EJECTION = {
+    "outlier_detection": {
+        "interval": "1.000s",
+        "base_ejection_time": "5.000s",
+        "max_ejection_time": "60.000s",
+        "max_ejection_percent": 50,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 5,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
+    }
+}
+_EJECTING = wire.encode("Cluster", _EJECTION)
 
 
-def cluster(name: str, upstream: Upstream) -> bytes:
-    """One cluster, as a fragment of the clusters file. A provider's without an endpoint has no credential yet."""
+def cluster(name: str, upstream: Upstream, *, proven: bool = False) -> bytes:
+    """One cluster, as a fragment of the clusters file. A provider's without an endpoint has no credential yet.
+
+    `proven`: of stable releases alone. There an instance that cannot be reached is left out for a while; a candidate's failures
+    are evidence, all of them.
+    """
     addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in upstream.endpoints]
     if upstream.link is not None and addresses:
         return _cluster(name, addresses, provider.cluster(upstream.link, _LIMITS))
-    return _cluster(name, addresses, _CLUSTER if upstream.keep_alive else _CLOSING)
+    common = _CLUSTER if upstream.keep_alive else _CLOSING
+    return _cluster(name, addresses, common + (_EJECTING if proven and len(addresses) > 1 else b""))
 
 
 def clusters(page: Page) -> dict[str, bytes]:
     """All clusters of a model, by name: its servers, and what leads to its internal listeners."""
     inner = {name: _cluster(name, [{"envoy_internal_address": {"server_listener_name": name}}]) for name in page.inner}
-    return inner | {name: cluster(name, upstream) for name, upstream in page.clusters.items()}
+    return inner | {
+        name: cluster(name, upstream, proven=name in page.proven) for name, upstream in page.clusters.items()
+    }
 
 
 def _cluster(name: str, addresses: Sequence[Mapping[str, Any]], common: bytes = _CLUSTER) -> bytes:

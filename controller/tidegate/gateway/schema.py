@@ -21,11 +21,15 @@ MESSAGES: Final = {
     "DiscoveryResponse": "version_info 1 text, resources 2 any[]",
     # Clusters
     "Cluster": "name 1 text, type 2 DiscoveryType, connect_timeout 4 duration, lb_policy 6 LbPolicy,"
-    " circuit_breakers 10 CircuitBreakers, dns_lookup_family 17 DnsLookupFamily, transport_socket 24 TransportSocket,"
+    " circuit_breakers 10 CircuitBreakers, dns_lookup_family 17 DnsLookupFamily, outlier_detection 19 OutlierDetection,"
+    " transport_socket 24 TransportSocket,"
     " load_assignment 33 ClusterLoadAssignment,"
     " typed_extension_protocol_options 36 any{}",
     "CircuitBreakers": "thresholds 1 Thresholds[]",
     "Thresholds": "max_connections 2 wrapped, max_pending_requests 3 wrapped, max_requests 4 wrapped, max_retries 5 wrapped",
+    "OutlierDetection": "interval 2 duration, base_ejection_time 3 duration, max_ejection_percent 4 wrapped,"
+    " enforcing_consecutive_5xx 5 wrapped, enforcing_success_rate 6 wrapped, split_external_local_origin_errors 12 flag,"
+    " consecutive_local_origin_failure 13 wrapped, enforcing_local_origin_success_rate 15 wrapped, max_ejection_time 21 duration",
     "ClusterLoadAssignment": "cluster_name 1 text, endpoints 2 LocalityLbEndpoints[]",
     "LocalityLbEndpoints": "lb_endpoints 2 LbEndpoint[]",
     "LbEndpoint": "endpoint 1 Endpoint",
