@@ -103,25 +103,13 @@ def story(world: World) -> Story:
     return Story(world, "digits")
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world for all stories that look at their own route alone."""
-    world = World(tmp_path_factory.mktemp("shared") / "world", "process", None)
-    try:
-        world.make()
-        world.start()
-        yield world
-    finally:
-        world.clean()
-
-
 @pytest.fixture
-def chapter(shared: World, request: pytest.FixtureRequest) -> Iterator[Story]:
+def chapter(shared_world: World, request: pytest.FixtureRequest) -> Iterator[Story]:
     """A story in the shared world, named by a digest of the test's name."""
-    story = Story(shared, f"m-{hashlib.sha256(request.node.name.encode()).hexdigest()[:10]}")
+    story = Story(shared_world, f"m-{hashlib.sha256(request.node.name.encode()).hexdigest()[:10]}")
     yield story
     story.end()
-    print(f"--- {shared.folder}\n{shared.tail(80)}")
+    print(f"--- {shared_world.folder}\n{shared_world.tail(80)}")
 
 
 def answered_by(world: World, version: str) -> int:

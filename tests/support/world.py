@@ -379,6 +379,18 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]
         print(f"--- {world.kind} {world.folder}\n{world.tail(80)}")
 
 
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of processes for all stories of a file that look at their own route alone, or leave it as it was."""
+    world = World(tmp_path_factory.mktemp("shared") / "world", "process", None)
+    try:
+        world.make()
+        world.start()
+        yield world
+    finally:
+        world.clean()
+
+
 @pytest.fixture
 def world(make_world: Make) -> World:
     """A world of processes with its controller running."""
