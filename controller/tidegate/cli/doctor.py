@@ -74,15 +74,16 @@ def _git(_: Settings) -> str:
 
 def _repository(settings: Settings) -> str:
     from tidegate.gitrepo.clone import remote_head
+    from tidegate.gitrepo.git import redact
 
     head = remote_head(settings.repository, settings.controller.branch)
     if head is None:
         raise NeedsPerson(
             f"has no branch '{settings.controller.branch}'",
-            where=settings.repository,
+            where=redact(settings.repository),
             fix="push a first commit, or correct `branch` in tidegate.yaml",
         )
-    return f"{settings.repository} {settings.controller.branch} at {head[:12]}"
+    return f"{redact(settings.repository)} {settings.controller.branch} at {head[:12]}"
 
 
 def _envoy(settings: Settings) -> str:
