@@ -253,6 +253,36 @@ def test_what_only_envoy_itself_refuses_is_found_among_the_changed_routes_and_le
     assert world.ask("/digits/").release == "v2"
 
 
+def test_several_that_envoy_refuses_at_once_are_all_found_and_hold_up_nobody(world: World, gateway: Gateway) -> None:
+    names = [f"m{number:02}" for number in range(7)]
+    table = world.settle(gateway, *(Route(name, None, (arm("v1"),)) for name in names))
+    empty = {"s": Segment(header="x-geo", prefix="")}  # Envoy wants a prefix of some length
+    odd, heavy = {"m03", "m04", "m24"}, {"m05", "m06"}
+
+    def wanted(name: str) -> Route:
+        if name in heavy:
+            return Route(name, None, (arm("v2", 2**40),))
+        return Route(name, None, (arm("v2"),), empty if name in odd else {})
+
+    both = (*table.upstreams, world.upstream("v2"))
+    changed = Table(both, tuple(wanted(name) for name in [*names, "m24", "m25"]))
+    eventually(lambda: gateway.apply(changed).done)
+    assert set(gateway.apply(changed).refused) == odd | heavy
+    served = {name: world.ask(f"/{name}/").release for name in names}
+    assert {name for name, release in served.items() if release == "v1"} == (odd | heavy) & set(names), "as they did"
+    assert [world.ask(f"/{name}/").status for name in ("m24", "m25")] == [404, 200]
+
+    later = Table(both, tuple(wanted(name) for name in [*names, "m24", "m25", "m26"] if name != "m04"))
+    eventually(lambda: gateway.apply(later, frozenset({"m04", "m26"})).done)
+    assert [world.ask(f"/{name}/").status for name in ("m04", "m26", "m03")] == [404, 200, 200]
+    assert set(gateway.apply(later).refused) == (odd | heavy) - {"m04"}
+    second = world.open()  # a controller that has yet to find out
+    second.start()
+    eventually(lambda: second.apply(later).done)
+    assert set(second.apply(later).refused) == (odd | heavy) - {"m04"}
+    assert world.ask("/m03/").release == "v1"
+
+
 def test_only_the_models_that_are_named_are_looked_at(world: World, gateway: Gateway) -> None:
     table = world.settle(gateway, split(0), Route("other", None, (arm("v1"),)))
     routes = (split(1_000_000), Route("other", None, (arm("v2"),)))
