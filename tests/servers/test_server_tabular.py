@@ -17,15 +17,15 @@ HERE = Path(__file__).parent
 TRAIN = """
 import sys, tarfile, joblib, numpy
 from sklearn.linear_model import LogisticRegression
-folder, limit = sys.argv[1], float(sys.argv[2])
-x = numpy.arange(20.0).reshape(-1, 1)
-model = LogisticRegression(C=100).fit(x, (x[:, 0] > limit).astype(int))
-joblib.dump(model, folder + "/model.joblib")
-if sys.argv[3] == "mlflow":
-    import mlflow.sklearn
-    mlflow.sklearn.save_model(model, folder + "/saved", serialization_format="cloudpickle")
-    with tarfile.open(folder + "/model.tar", "w") as tar:
-        tar.add(folder + "/saved", "saved")
+for folder, limit in zip(sys.argv[2::2], sys.argv[3::2]):
+    x = numpy.arange(20.0).reshape(-1, 1)
+    model = LogisticRegression(C=100).fit(x, (x[:, 0] > float(limit)).astype(int))
+    joblib.dump(model, folder + "/model.joblib")
+    if sys.argv[1] == "mlflow":
+        import mlflow.sklearn
+        mlflow.sklearn.save_model(model, folder + "/saved", serialization_format="cloudpickle")
+        with tarfile.open(folder + "/model.tar", "w") as tar:
+            tar.add(folder + "/saved", "saved")
 """
 TENSOR = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [9]}]}
 BODIES = {"mlserver": TENSOR, "kserve": TENSOR, "mlflow": {"inputs": [[9.0]]}}
@@ -56,11 +56,8 @@ def runtime(kind: str, version: str, serving_python: str) -> dict[str, Any]:
 def test_a_server_of_others_is_deployed_canaried_and_taken_back(
     world: World, tmp_path: Path, serving_python: str, kind: str
 ) -> None:
-    def version(name: str, limit: float) -> None:
-        folder = tmp_path / name
-        folder.mkdir()
-        run(TRAIN, str(folder), str(limit), kind)
-        file = folder / ("model.tar" if kind == "mlflow" else "model.joblib")
+    def version(name: str) -> None:
+        file = tmp_path / name / ("model.tar" if kind == "mlflow" else "model.joblib")
         how = {"startup_timeout": "120s", **runtime(kind, name, serving_python)}
         world.version(name, "numbers", artifact=artifact(file), runtime=how)
 
@@ -72,19 +69,23 @@ def test_a_server_of_others_is_deployed_canaried_and_taken_back(
         told = ask().json()
         return told["predictions"][0] if kind == "mlflow" else told["outputs"][0]["data"][0]
 
+    limits = {"1.0.0": 5.0, "2.0.0": 15.0}
+    for name in limits:
+        (tmp_path / name).mkdir()
+    run(TRAIN, kind, *(str(word) for name, limit in limits.items() for word in (tmp_path / name, limit)))
     world.policy(guardrails=[{"metric": "error_rate", "max": 0.1, "min_requests": 15, "immediate": True}])
     world.model("numbers", protocol="http" if kind == "mlflow" else "open-inference")
     more = {}
     if kind != "mlflow":
         world.config("default", "numbers", add=0)
         more = {"config": "default"}
-    version("1.0.0", 5.0)
+    version("1.0.0")
     world.until("promoted", "numbers", commit=world.deploy("1.0.0", "numbers", **more), within=120)
     world.wait(lambda: ask().status_code == 200, "the first answer", 30)
     assert answer() == 1, "9 is above 5"
     first = ask().headers["x-tidegate-release"]
     with Traffic(world.port, f"/numbers/{PATHS[kind]}", clients=2, pause=0.02, body=BODIES[kind]) as users:
-        version("2.0.0", 15.0)
+        version("2.0.0")
         commit = world.deploy("2.0.0", "numbers", **more)
         world.until("promoted", "numbers", commit=commit, within=150)
         world.wait(lambda: answer() == 0, "the new release's answer")
