@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from support.backends import Load
 from support.engine import eventually
 from support.gateways import World, arm, split
-from tidegate.gateway.model import Route
+from tidegate.gateway.model import Route, Upstream
 from tidegate.gateway.record import FIELDS, Cursor, RecordReader, grown
 from tidegate.gateway.supervisor import Gateway
 
@@ -106,6 +107,24 @@ def test_a_client_that_leaves_is_recorded_with_its_arm(world: World, gateway: Ga
         eventually(lambda: gateway.active()["v1"] == 1)
     found = world.lines(1)[0]
     assert (found["release"], found["status"], found["flags"]) == ("v1", 0, "DC")
+
+
+def test_a_client_that_leaves_a_stream_is_recorded_once_with_the_time_that_it_stayed(
+    world: World, gateway: Gateway
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Upstream("v1", (("127.0.0.1", int(listener.getsockname()[1])),))
+        world.settle(gateway, Route("digits", None, (arm("v1"),)), v1=server)
+        with socket.create_connection(("127.0.0.1", world.port)) as client:
+            client.sendall(b"GET /digits/ HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection, began = listener.accept()[0], time.monotonic()
+            connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+            client.recv(1)
+            eventually(lambda: time.monotonic() - began > 0.03)
+        found = world.lines(1)
+        connection.close()
+    assert [(one["release"], one["status"], one["flags"]) for one in found] == [("v1", 200, "DC")]
+    assert found[0]["duration_ms"] >= 29
 
 
 def test_envoy_counts_one_ended_request_for_each_line_whatever_became_of_it(world: World, gateway: Gateway) -> None:

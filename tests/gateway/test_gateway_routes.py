@@ -130,7 +130,7 @@ def test_a_route_without_a_ready_instance_gets_503_that_names_it_and_the_record_
 ) -> None:
     world.settle(gateway, Route("digits", "archive", (arm("v1"),)), v1=Upstream("v1", ()))
     answer = world.ask("/digits/", {"x-tidegate-feature": "archive"})
-    assert (answer.status, answer.json["route"]) == (503, "digits/archive")
+    assert (answer.status, answer.json["route"], answer.release) == (503, "digits/archive", "v1")
     assert answer.json["error"] == "route digits/archive has no ready instance"
     assert answer.headers["content-type"] == "application/json"
     line = world.lines(1)[0]

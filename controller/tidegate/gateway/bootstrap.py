@@ -16,13 +16,12 @@ from tidegate.gateway.entrance import CALLER, CALLER_HEADER, Entrance
 from tidegate.gateway.lua import lua as lua
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
-from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_STATE, ROUTES, SESSION, TYPE, USAGE
+from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_HEADER, ROUTES, SESSION, TIMEOUT, TYPE, USAGE
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
 UPGRADES = [{"upgrade_type": "websocket"}]
 
-RELEASE_HEADER = "x-tidegate-release"
 CAUSE_HEADER = "x-tidegate-cause"
 """Of an answer that a front gives itself because the server gave none: Envoy's flags (evaluation/measure.py reads it)."""
 _INTERNAL = [
@@ -243,14 +242,9 @@ def _connection_manager(
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
             {
-                "name": "envoy.filters.http.header_mutation",
-                "typed_config": {
-                    "@type": f"{_FILTERS}.header_mutation.v3.HeaderMutation",
-                    "mutations": {
-                        "request_mutations": [_release_header()],
-                        "response_mutations": [_release_header()],
-                    },
-                },
+                "name": TIMEOUT,
+                "disabled": spared,  # only an arm whose timeout is not its route's
+                "typed_config": {"@type": f"{_FILTERS}.header_mutation.v3.HeaderMutation"},
             },
             {
                 "name": USAGE,
@@ -275,29 +269,37 @@ def _connection_manager(
     }
 
 
-def _release_header() -> dict[str, Any]:
-    return {
-        "append": {
-            "header": {"key": RELEASE_HEADER, "value": f"%FILTER_STATE({RELEASE_STATE}:PLAIN)%"},
-            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-        }
-    }
-
-
 def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str, Any]]:
     """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
 
     Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
     `1234e-3` is a JSON number. A request with a response flag may have no time of its last byte (the client has left): whole
     milliseconds then. A request that never reached a route (not HTTP, too large headers) has no arm, and may have no id.
+
+    An expression costs more than all else about the record: the status is asked first, since whatever has one below 400 has
+    reached a route.
     """
     known = f"'{RECORD_STATE}' in filter_state"
+    fine = _all(_status("GE", 100), _status("LE", 399))
+    other = _any(_status("LE", 99), _status("GE", 400))
     says = _KNOWN + (f"%DYNAMIC_METADATA({CALLER}:record)%" if names_callers else "")
     caller = {"caller": f"%DYNAMIC_METADATA({CALLER}:name)%"} if names_callers else {}
     return [
-        log(record, f"response.flags == 0 && {known}", _text(_BEGIN + says + _MICROSECONDS + _NO_FLAGS)),
-        _if_flagged(log(record, known, _text(_BEGIN + says + _MILLISECONDS + _FLAGS))),
-        log(record, f"!({known})", {"json_format": dict.fromkeys(FIELDS) | SEEN | caller}),
+        log(
+            record,
+            _any(_all(fine, when("response.flags == 0")), _all(other, when(f"response.flags == 0 && {known}"))),
+            _text(_BEGIN + says + _MICROSECONDS + _NO_FLAGS),
+        ),
+        log(
+            record,
+            _all({"response_flag_filter": {}}, _any(fine, when(known))),
+            _text(_BEGIN + says + _MILLISECONDS + _FLAGS),
+        ),
+        log(
+            record,
+            _all(other, when(f"!({known})")),
+            {"json_format": dict.fromkeys(FIELDS) | SEEN | caller},
+        ),
     ]
 
 
@@ -305,19 +307,11 @@ def _text(line: str) -> dict[str, Any]:
     return {"text_format_source": {"inline_string": line}, "omit_empty_values": True}
 
 
-def log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, Any]:
-    """One access log: a line in this format for each request of which the expression is true."""
+def log(record: Path, applies: dict[str, Any], log_format: dict[str, Any]) -> dict[str, Any]:
+    """One access log: a line in this format for each request to which the filter applies."""
     return {
         "name": "envoy.access_loggers.file",
-        "filter": {
-            "extension_filter": {
-                "name": "envoy.access_loggers.extension_filters.cel",
-                "typed_config": {
-                    "@type": f"{TYPE}.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                    "expression": expression,
-                },
-            }
-        },
+        "filter": applies,
         "typed_config": {
             "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
             "path": str(record),
@@ -326,9 +320,30 @@ def log(record: Path, expression: str, log_format: dict[str, Any]) -> dict[str, 
     }
 
 
-def _if_flagged(one: dict[str, Any]) -> dict[str, Any]:
-    """The same log for requests with a response flag only: a filter of Envoy's own, cheaper than an expression for all."""
-    return one | {"filter": {"and_filter": {"filters": [{"response_flag_filter": {}}, one["filter"]]}}}
+def when(expression: str) -> dict[str, Any]:
+    """A log's filter: the requests of which the expression is true."""
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": f"{TYPE}.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": expression,
+            },
+        }
+    }
+
+
+def _status(comparison: str, code: int) -> dict[str, Any]:
+    found = {"op": comparison, "value": {"default_value": code, "runtime_key": "-"}}
+    return {"status_code_filter": {"comparison": found}}
+
+
+def _all(*filters: dict[str, Any]) -> dict[str, Any]:
+    return {"and_filter": {"filters": list(filters)}}
+
+
+def _any(*filters: dict[str, Any]) -> dict[str, Any]:
+    return {"or_filter": {"filters": list(filters)}}
 
 
 def own_answers() -> dict[str, Any]:

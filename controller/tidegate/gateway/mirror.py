@@ -58,7 +58,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
     ]
     if shadow:
         routes.insert(0, _served_already(arm))
-    log = [_answer_log(route, arm, answers)] + (bootstrap.record_format(record)[:2] if shadow else [])
+    log = [_answer_log(route, arm, answers)] + (_shadow_logs(record) if shadow else [])
     host = {"name": name, "domains": ["*"], "routes": routes, "request_body_buffer_limit": render.MAX_BODY}
     manager = {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -117,7 +117,7 @@ def _bounds(answers: Path) -> str:
 
 def _served_already(arm: Arm) -> dict[str, Any]:
     """What the release itself has answered is no comparison: it does not get it twice, and no line is written."""
-    header = {"name": bootstrap.RELEASE_HEADER, "string_match": {"exact": arm.release}}
+    header = {"name": render.RELEASE_HEADER, "string_match": {"exact": arm.release}}
     return {"name": "served", "match": {"prefix": "/", "headers": [header]}, "direct_response": {"status": 204}}
 
 
@@ -139,6 +139,15 @@ def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: b
     }
 
 
+def _shadow_logs(record: Path) -> list[dict[str, Any]]:
+    """The record of what the shadow answered: not of what its release has served already, whatever status that is given."""
+    answered = bootstrap.when(f"'{RECORD_STATE}' in filter_state")
+    return [
+        one | {"filter": {"and_filter": {"filters": [answered, one["filter"]]}}}
+        for one in bootstrap.record_format(record)[:2]
+    ]
+
+
 def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
     told = {
         **bootstrap.SEEN,
@@ -153,4 +162,4 @@ def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
         "left_out": f"%DYNAMIC_METADATA({ANSWER}:left_out)%",
     }
     kept = f"'{RECORD_STATE}' in filter_state && '{ANSWER}' in metadata.filter_metadata"
-    return bootstrap.log(answers, kept, {"json_format": told})
+    return bootstrap.log(answers, bootstrap.when(kept), {"json_format": told})

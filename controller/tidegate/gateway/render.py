@@ -23,7 +23,8 @@ from tidegate.spec.model import Segment
 TYPE = "type.googleapis.com/envoy"
 ROUTES = "tidegate"
 FEATURE_HEADER = "x-tidegate-feature"
-RELEASE_STATE = "tidegate.release"
+RELEASE_HEADER = "x-tidegate-release"
+TIMEOUT = "envoy.filters.http.header_mutation"
 BY_MODEL = "tidegate.by_model"
 SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
@@ -177,8 +178,9 @@ def _arm(
     longest: float,
 ) -> dict[str, Any]:
     name = weighted_name(route, arm)
-    state = {RELEASE_STATE: arm.release, RECORD_STATE: record(route, segment, arm)}
-    filters: dict[str, Any] = {"envoy.filters.http.set_filter_state": filter_state(state)}
+    filters: dict[str, Any] = {
+        "envoy.filters.http.set_filter_state": filter_state({RECORD_STATE: record(route, segment, arm)})
+    }
     filters |= reading(arm)
     if route.shadow is None:  # else the copy would have this release's parameters: its internal listener merges them
         filters |= merging(arm) | linking(arm, f"/{route.model}/")
@@ -187,11 +189,22 @@ def _arm(
         timeout != longest
     ):  # the route has one timeout; a shorter one of an arm travels in the header that Envoy's router reads
         header = {"key": "x-envoy-upstream-rq-timeout-ms", "value": str(max(1, round(timeout * 1000)))}
-        filters["envoy.filters.http.header_mutation"] = {
-            "@type": f"{TYPE}.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
-            "mutations": {"request_mutations": [{"append": {"header": header}}]},
-        }
-    return {"name": name, "weight": weights.get(name, 0), "typed_per_filter_config": filters}
+        filters[TIMEOUT] = _mutating({"request_mutations": [{"append": {"header": header}}]})
+    told = {"header": {"key": RELEASE_HEADER, "value": arm.release}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {
+        "name": name,
+        "weight": weights.get(name, 0),
+        "request_headers_to_add": [told],
+        "response_headers_to_add": [told],
+        "typed_per_filter_config": filters,
+    }
+
+
+def _mutating(mutations: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "@type": f"{TYPE}.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        "mutations": mutations,
+    }
 
 
 def _headers(route: Route, segment: str | None) -> list[dict[str, Any]]:
@@ -317,6 +330,7 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
     # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
     for name in (BY_MODEL, USAGE, SESSION, "envoy.filters.http.lua", provider.FILTER):
         unknown["typed_per_filter_config"][name] = _lua({})
+    unknown["typed_per_filter_config"][TIMEOUT] = _mutating({})
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
         path = {"@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}

@@ -15,6 +15,7 @@ ENUMS: Final = {
     "ApiVersion": {"V3": 2},
     "LbPolicy": {"LEAST_REQUEST": 1},
     "Denominator": {"MILLION": 2},
+    "AppendAction": {"OVERWRITE_IF_EXISTS_OR_ADD": 2},
 }
 
 MESSAGES: Final = {
@@ -87,7 +88,8 @@ MESSAGES: Final = {
     "HashPolicy": "header 1 HashHeader",
     "HashHeader": "header_name 1 text",
     "WeightedCluster": "clusters 1 ClusterWeight[], runtime_key_prefix 2 text, use_hash_policy 5 switch",
-    "ClusterWeight": "name 1 text, weight 2 wrapped, typed_per_filter_config 10 any{}",
+    "ClusterWeight": "name 1 text, weight 2 wrapped, request_headers_to_add 4 HeaderValueOption[],"
+    " response_headers_to_add 5 HeaderValueOption[], typed_per_filter_config 10 any{}",
     # Settings of a filter for one route or arm
     "SetFilterState": "on_request_headers 1 FilterStateValue[]",
     "FilterStateValue": "object_key 1 text, format_string 2 FormatString, factory_key 6 text",
@@ -97,7 +99,7 @@ MESSAGES: Final = {
     "HeaderMutationFilter": "mutations 1 Mutations",
     "Mutations": "request_mutations 1 HeaderMutation[]",
     "HeaderMutation": "remove 1 text, append 2 HeaderValueOption",
-    "HeaderValueOption": "header 1 HeaderValue",
+    "HeaderValueOption": "header 1 HeaderValue, append_action 3 AppendAction",
     "HeaderValue": "key 1 text, value 2 text",
 }
 
