@@ -26,6 +26,7 @@ GOLDEN = {
     "governance.yaml": "d26784d30ec909da834d4bc5a34194d217dae2fa8bf6688ba2a7d5e99c86c926",
     "model.yaml": "cb261a0c4db29b9059fbf9c5eaa6896e0b8cbe03e66b3f437bcdc112e01bdfb3",
     "policy.yaml": "79471a4d8d289d5bddc34dcf693627b61a323b22e3f1f3a44731b78d2ed2ab47",
+    "prices.yaml": "281d29ea8583c4a77f30df54264bdc9d87330d16d2691680ec53cdabd360f040",
     "version-full.yaml": "83be25cfff6a921129c6a54d98078735bda73259315cec148e705af088614790",
     "version-provider.yaml": "08b4675a6c0248d6226193cf0d8972dec69a081d285a5eb3a1bfdd4052c96a56",
     "version-small.yaml": "bd0412eb9cdc888107648c7b93f7916147180f07d8502054027c2ce449e64def",

@@ -30,7 +30,10 @@ def check(context: Context) -> Iterator[Finding]:
 
 _PATH = "models/assistant/versions/1.0.0.yaml"
 _MODEL = "gpt-5.5-2026-04-23"
-_AZURE = "name: azure-openai\n  model: model=gpt-5.5;version=2026-04-23;upgrade="
+_AZURE = (
+    "deployment: chat\n  api_version: 2024-10-21\n  "
+    "name: azure-openai\n  model: model=gpt-5.5;version=2026-04-23;upgrade="
+)
 _OLD = f"name: openai\n  model: {_MODEL}"
 
 RULE = Rule(
