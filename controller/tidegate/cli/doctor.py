@@ -130,7 +130,7 @@ def _callers(settings: Settings) -> str:
         found = read_callers(_own(given.callers), given.callers)
         names = {key.name for key in found.keys or ()}
         who = "everybody may call" if found.everybody else f"{len(found.keys or ())} keys of {len(names)} callers"
-        told.append(f"{who}, {len(found.limits)} limited routes")
+        told.append(f"{who}, routes with a limit: {len(found.limits)}")
     return "; ".join([*told, _tls(settings)])
 
 
