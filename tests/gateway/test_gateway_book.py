@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.gateways import arm
 from tidegate.gateway import blame, wire
-from tidegate.gateway.book import Book, Page
+from tidegate.gateway.book import Book, Page, salvaged
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.gateway.schema import ENUMS, MESSAGES
 from tidegate.spec.model import Segment
@@ -86,6 +86,34 @@ def test_what_envoy_would_refuse_is_seen_before_it_is_written(route: Route, upst
     assert book.words() == {}
 
 
+def test_a_bad_route_keeps_those_of_its_model_from_nothing() -> None:
+    book = Book()
+    good = tuple(Route("m", feature, (arm("v1"),)) for feature in (None, "a", "b"))
+    book.turn(Table((Upstream("v1", ()),), good), None)
+    before = book.pages["m"]
+    bad = Route("m", "a", (arm("v2"),), sticky="x y")
+    gone = Upstream("v3", (("host", 1),))
+    book.turn(
+        Table((Upstream("v1", ()), gone), (Route("m", None, (arm("v2"),)), bad, Route("m", "b", (arm("v3"),)))), None
+    )
+    assert list(book.words()) == ["m/a", "m/b"], "a header that is none, a server that is nowhere"
+    page = salvaged(book.pages["m"], book.refused["m"], before)
+    assert [(route.name, route.arms[0].release) for route in page.routes] == [("m", "v2"), ("m/a", "v1"), ("m/b", "v1")]
+    assert sorted(page.upstreams) == ["v1", "v2"]
+    assert [route.name for route in salvaged(book.pages["m"], book.refused["m"], None).routes] == ["m"]
+
+
+def test_of_a_model_the_routes_to_blame_are_told_apart_and_all_are_where_none_is_alone() -> None:
+    book = Book()
+    book.turn(Table((), tuple(Route("m", feature, (arm("v1"),)) for feature in (None, "a", "b"))), None)
+
+    def trial(*bad: str) -> blame.Trial:
+        return lambda pages: "it is bad" if set(bad) <= {route.name for route in pages[0].routes} else None
+
+    assert blame.culprits(trial("m/a"), book.pages, ["m"]) == {"m": {"m/a": "it is bad"}}
+    assert blame.culprits(trial("m/a", "m/b"), book.pages, ["m"])["m"].keys() == {"m", "m/a", "m/b"}
+
+
 @given(st.sets(st.integers(0, 60), max_size=4))
 def test_the_routes_to_blame_are_found_in_few_trials(bad: set[int]) -> None:
     book = Book()
@@ -99,7 +127,7 @@ def test_the_routes_to_blame_are_found_in_few_trials(bad: set[int]) -> None:
         return next((f"{name} is bad" for name in found if int(name[1:]) in bad), None)
 
     found = blame.culprits(trial, book.pages, book.pages)
-    assert found == {f"m{number:02}": f"m{number:02} is bad" for number in sorted(bad)}
+    assert found == {f"m{number:02}": {f"m{number:02}": f"m{number:02} is bad"} for number in sorted(bad)}
     assert trials <= 1 + 2 * 6 * len(bad)
 
 

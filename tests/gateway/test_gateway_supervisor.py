@@ -276,11 +276,37 @@ def test_several_that_envoy_refuses_at_once_are_all_found_and_hold_up_nobody(wor
     eventually(lambda: gateway.apply(later, frozenset({"m04", "m26"})).done)
     assert [world.ask(f"/{name}/").status for name in ("m04", "m26", "m03")] == [404, 200, 200]
     assert set(gateway.apply(later).refused) == (odd | heavy) - {"m04"}
-    second = world.open()  # a controller that has yet to find out
+
+
+def test_a_bad_feature_keeps_its_model_and_other_features_from_no_update(world: World, gateway: Gateway) -> None:
+    table = world.settle(gateway, *(Route("m", feature, (arm("v1"),)) for feature in (None, "a", "b")))
+    empty = {"s": Segment(header="x-geo", prefix="")}  # Envoy wants a prefix of some length
+    both = (*table.upstreams, world.upstream("v2"))
+    routes = (
+        Route("m", None, (arm("v2"),)),
+        Route("m", "a", (arm("v2"),), empty),
+        Route("m", "b", (arm("v2", 2**40),)),
+    )
+    eventually(lambda: gateway.apply(Table(both, routes)).done)
+    assert set(gateway.apply(Table(both, routes)).refused) == {"m/a", "m/b"}
+
+    def served() -> list[str | None]:
+        return [world.ask("/m/", {"x-tidegate-feature": feature}).release for feature in ("none", "a", "b")]
+
+    assert served() == ["v2", "v1", "v1"]
+    for _ in range(3):
+        gateway.apply(Table(both, routes))  # with a drain time of nothing
+    assert served() == ["v2", "v1", "v1"], "what the refused ones were is still needed"
+    kill(pid_of(world))
+    gateway.start()
+    second = world.open()  # it does not know what the refused ones were, and leaves the model as it is
     second.start()
-    eventually(lambda: second.apply(later).done)
-    assert set(second.apply(later).refused) == (odd | heavy) - {"m04"}
-    assert world.ask("/m03/").release == "v1"
+    eventually(lambda: second.apply(Table(both, routes)).done)
+    assert served() == ["v2", "v1", "v1"]
+    mended = (routes[0], Route("m", "a", (arm("v2"),)), Route("m", "b", (arm("v2"),)))
+    eventually(lambda: second.apply(Table(both, mended)).done)
+    assert second.apply(Table(both, mended)).refused == {}
+    assert served() == ["v2", "v2", "v2"]
 
 
 def test_only_the_models_that_are_named_are_looked_at(world: World, gateway: Gateway) -> None:

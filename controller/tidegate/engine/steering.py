@@ -252,7 +252,7 @@ def _refusal(route: str, why: str) -> NeedsPerson:
     return NeedsPerson(
         f"the gateway cannot serve {route} as it is declared, and serves it as it did last: {why}",
         where=f"models/{split_route(route)[0]}",
-        fix="mend what the reason names; all other models are up to date",
+        fix="mend what the reason names; all other routes are up to date",
     )
 
 

@@ -5,7 +5,7 @@ check.py says which pages Envoy would refuse; supervisor.py makes the others tru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,11 @@ class Page:
 
     routes: tuple[Route, ...]
     upstreams: Mapping[str, Upstream]
+
+    def only(self, routes: Iterable[Route]) -> Page:
+        """These of its routes, with the upstreams that they use."""
+        kept = tuple(routes)
+        return Page(kept, {arm.upstream: self.upstreams[arm.upstream] for route in kept for arm in _arms(route)})
 
     @property
     def clusters(self) -> dict[str, Upstream]:
@@ -63,19 +68,31 @@ class Page:
         return {name: upstream.timeout for name, upstream in self.upstreams.items()}
 
 
+def salvaged(page: Page, refused: Collection[str], before: Page | None) -> Page:
+    """What of a page can be made true: its sound routes, and in place of the refused ones what was there `before`."""
+    sound = page.only(route for route in page.routes if route.name not in refused)
+    old = before.only(route for route in before.routes if route.name in refused) if before is not None else Page((), {})
+    routes = sorted((*sound.routes, *old.routes), key=lambda route: route.name)
+    return Page(tuple(routes), {**old.upstreams, **sound.upstreams})
+
+
+def _arms(route: Route) -> tuple[Arm, ...]:
+    return (*route.arms, *filter(None, [route.shadow]))
+
+
 @dataclass(slots=True)
 class Book:
     """All pages, and what is summed up over them.
 
     `shares` by model; `moving`: the entries whose weights live in the runtime layer, by model; `users`: the models that name a
-    cluster; `refused`: why a page cannot be made true, by model. Whoever finds that out writes it in.
+    cluster; `refused`: why a route cannot be made true, by model and route. Whoever finds that out writes it in.
     """
 
     pages: dict[str, Page] = field(default_factory=dict)
     shares: dict[str, names.Shares] = field(default_factory=dict)
     moving: dict[str, frozenset[str]] = field(default_factory=dict)
     users: dict[str, set[str]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def turn(self, table: Table, changed: frozenset[str] | None) -> set[str]:
         """Take over the table as far as `changed` says (None: all of it); the models that differ."""
@@ -92,7 +109,7 @@ class Book:
         used = {
             arm.upstream: upstreams.get(arm.upstream) or Upstream(arm.upstream, ())
             for route in ordered
-            for arm in (*route.arms, *filter(None, [route.shadow]))
+            for arm in _arms(route)
         }
         page, before = Page(ordered, used), self.pages.pop(model, None)
         if page == before:
@@ -112,11 +129,13 @@ class Book:
         self.pages[model] = page
         for name in page.named:
             self.users.setdefault(name, set()).add(model)
-        problem = check.weights(page.routes)
-        self.shares[model] = {} if problem else page.shares
-        problem = problem or check.problem(page.routes, page.upstreams.values())
-        if problem is not None:
-            self.refused[model] = problem
+        weightless = {route.name: why for route in page.routes if (why := check.weights((route,)))}
+        self.shares[model] = page.only(route for route in page.routes if route.name not in weightless).shares
+        for route in page.routes:
+            used = page.only((route,)).upstreams.values()
+            why = weightless.get(route.name) or check.problem((route,), used)
+            if why is not None:
+                self.refused.setdefault(model, {})[route.name] = why
         prefixes = {
             names.prefix(route, segment) for route in page.routes if route.moving for segment in names.segments(route)
         }
@@ -126,4 +145,4 @@ class Book:
 
     def words(self) -> dict[str, str]:
         """Why a route is not as the table wants it, by route."""
-        return {route.name: reason for model, reason in self.refused.items() for route in self.pages[model].routes}
+        return {route: why for found in self.refused.values() for route, why in found.items()}

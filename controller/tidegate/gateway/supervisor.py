@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tidegate.gateway import mirror, names, render, weights
 from tidegate.gateway.blame import culprits
-from tidegate.gateway.book import Book
+from tidegate.gateway.book import Book, Page, salvaged
 from tidegate.gateway.lifecycle import Lifecycle
 from tidegate.gateway.live import Live, RefusedError
 from tidegate.gateway.model import Route, Table
@@ -84,6 +84,7 @@ class Gateway:
         self._served: dict[str, names.Shares] = {}
         self._maybe: dict[str, names.Shares] = {}
         self._unsure: set[str] = set()
+        self._made: dict[str, Page] = {}  # what of each model was made true last
         self._gone: dict[str, float] = {}
 
     @property
@@ -172,14 +173,16 @@ class Gateway:
         try:
             waiting = self._advance(live)
         except RefusedError:
-            if live.routes.version == live.routes.good[0]:  # the last good one is back: no arm that it does not name is live
+            if live.routes.version == live.routes.good[0]:  # it is back on disk: no arm that it does not name is live
                 for known in (self._filed, self._maybe):
                     for model in self._pending:
                         _set(known, model, self._served.get(model))
-            found = culprits(self._lifecycle.trial, self._book.pages, self._pending - self._book.refused.keys())
-            if not found:
+            sound = {model: page for model, page in self._sound(live).items() if page is not None}
+            found, refused = culprits(self._lifecycle.trial, sound, sound), self._book.refused
+            if all(why.keys() <= refused.get(model, {}).keys() for model, why in found.items()):
                 raise
-            self._book.refused |= found
+            for model, why in found.items():
+                refused[model] = refused.get(model, {}) | why
             waiting = "what Envoy refuses is left out"
         self._done = not waiting
         return Applied(self._done, waiting, self._book.words())
@@ -195,7 +198,7 @@ class Gateway:
         if not live.keys_live():
             return "weights are loading"
 
-        sound = self._pending - book.refused.keys()
+        sound = self._sound(live)
         self._write_clusters(live, sound)
         if not live.taken(live.clusters):
             return "clusters are loading"
@@ -210,6 +213,10 @@ class Gateway:
         for known in (self._served, self._maybe):
             for model in self._pending:
                 _set(known, model, self._filed.get(model))
+        for model, page in sound.items():
+            self._made.pop(model, None)
+            if page is not None:
+                self._made[model] = page
         self._unsure.clear()
 
         live.write_keys(weights.layer(_entries(self._filed, looked), wanted, moving, live.keys))
@@ -303,13 +310,29 @@ class Gateway:
         if spare:  # a model that is neither in change nor refused names what it wants, and nothing else
             models = self._pending | self._book.refused.keys()
             spare -= {name for entry in _entries(self._maybe, models).values() for name in entry}
+            spare -= {name for model in self._book.refused if model in self._made for name in self._made[model].named}
         return spare
 
-    def _write_clusters(self, live: Live, models: Iterable[str]) -> None:
+    def _sound(self, live: Live) -> dict[str, Page | None]:
+        """The pages in change, as far as they can be made true; None: the model goes.
+
+        A model with a refused route of which it is not known what it was, since another controller wrote it, stays as it is.
+        """
+        found: dict[str, Page | None] = {}
+        for model in self._pending:
+            page, refused = self._book.pages.get(model), self._book.refused.get(model)
+            if page is None or not refused:
+                found[model] = page
+            elif model in self._made or model not in live.routes.fragments:
+                page = salvaged(page, refused, self._made.get(model))
+                if page.routes:
+                    found[model] = page
+        return found
+
+    def _write_clusters(self, live: Live, pages: Mapping[str, Page | None]) -> None:
         """Add and change what these models want. What nobody wants any more stays until it has drained."""
         clusters = dict(live.clusters.fragments)
-        for model in models:
-            page = self._book.pages.get(model)
+        for page in pages.values():
             wanted = render.clusters(page) if page else {}
             clusters |= wanted
             for name in wanted:
@@ -320,20 +343,19 @@ class Gateway:
                 del clusters[name]
         live.clusters.write(clusters)
 
-    def _write_listeners(self, live: Live, models: Iterable[str]) -> None:
+    def _write_listeners(self, live: Live, pages: Mapping[str, Page | None]) -> None:
         """The internal listeners of routes that mirror. One goes when the cluster that leads to it has gone."""
         listeners = {name: text for name, text in live.listeners.fragments.items() if name in live.clusters.fragments}
-        for model in models:
-            page = self._book.pages.get(model)
+        for page in pages.values():
             if page is not None:
                 listeners |= mirror.listeners(page, self._folder.record, self._folder.answers)
         live.listeners.write(listeners)
 
-    def _write_routes(self, live: Live, models: Iterable[str], moving: Collection[str]) -> None:
+    def _write_routes(self, live: Live, pages: Mapping[str, Page | None], moving: Collection[str]) -> None:
         fragments, filed = dict(live.routes.fragments), {}
-        for model in models:
-            page, before = self._book.pages.get(model), self._filed.get(model, {})
-            filed[model] = weights.file_shares(before, self._book.shares.get(model, {}), moving)
+        for model, page in pages.items():
+            wanted = page.shares if page is not None else {}
+            filed[model] = weights.file_shares(self._filed.get(model, {}), wanted, moving)
             if page is None:
                 fragments.pop(model, None)
             else:
