@@ -97,8 +97,7 @@ class Journaling:
         ):
             return 0
         with self._journal.transaction() as transaction:
-            for route in self._changed & set(states):
-                transaction.put_state(route, to_doc(states[route]))
+            transaction.put_states({route: to_doc(states[route]) for route in self._changed if route in states})
             for route in self._dropped:
                 transaction.drop_state(route)
             if self._dropped:

@@ -22,6 +22,8 @@ from tidegate.spec.errors import RetryLater
 log = logging.getLogger(__name__)
 
 LIVE_EVERY = 0.5
+COLLECT = (50_000, 20, 20)
+"""How seldom Python's collector looks for cycles: at a first start nearly all stays, and by default it took a quarter of it."""
 
 
 class Runner:
@@ -57,6 +59,7 @@ class Runner:
         acts by now.
         """
         parts, controller = self._parts, self._parts.controller
+        gc.set_threshold(*COLLECT)
         try:
             controller.steering.start()
         except RetryLater as error:  # a full disk, a slow start: each pass tries again
