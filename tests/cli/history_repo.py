@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import tidegate
 import tidegate.rules
+from support.typed import typed
 
 CONTROLLER = Path(tidegate.__file__).parents[1]
 EXAMPLE = Path(tidegate.rules.__file__).parent / "example"
@@ -109,19 +109,18 @@ class Repo:
         return self.git("rev-parse", "HEAD")
 
     def validate(self, *words: str, at: Path | None = None, **environment: str) -> Said:
-        """`tidegate validate --format json`, in a process of its own. A traceback is never an answer."""
-        command = [sys.executable, "-m", "tidegate", "validate", "--format", "json", *words]
-        done = subprocess.run(
-            command, cwd=at or self.config, env=ENVIRONMENT | environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode in (0, 1, 2), done.stderr
-        assert "Traceback" not in done.stderr
+        """`tidegate validate --format json`. A traceback is never an answer."""
+        words = ("validate", "--format", "json", *words)
+        done = typed(at or self.config, *words, environment=ENVIRONMENT | environment)
+        told = done.stderr.decode("utf-8", "surrogateescape")
+        assert done.returncode in (0, 1, 2), told
+        assert "Traceback" not in told
         found = json.loads(done.stdout)["findings"] if done.stdout else []
         return Said(
             done.returncode,
             [finding for finding in found if finding["rule"] in HISTORY_RULES],
             [finding for finding in found if finding["rule"] not in HISTORY_RULES],
-            done.stderr,
+            told,
         )
 
 

@@ -16,6 +16,7 @@ from backtest_log import BEGAN, POLICY, record, stamp, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.typed import typed
 from support.world import environment
 from tidegate.cli.backtests.log import Log
 from tidegate.cli.backtests.replay import Outcome, replay
@@ -55,9 +56,12 @@ def with_guardrails(*lines: str) -> str:
 
 
 def tidegate(folder: Path, *words: str, given: bytes | None = None) -> subprocess.CompletedProcess[str]:
-    """The command, as a person types it in a folder."""
-    command = [sys.executable, "-m", "tidegate", "backtest", *words]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, input=given, check=False)
+    """The command, as a person types it in a folder; as a program of its own where it reads a pipe."""
+    if given is None:
+        done = typed(folder, "backtest", *words, environment=environment())
+    else:
+        command = [sys.executable, "-m", "tidegate", "backtest", *words]
+        done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, input=given, check=False)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -130,6 +134,13 @@ def test_scores_are_judged_and_nan_never_passes(tmp_path: Path) -> None:
     missing = judged(tmp_path, GOOD, source)
     assert (missing["verdict"], missing["cause"]) == ("hold", "no_data")
     assert "no data from feedback" in missing["sentence"]
+
+
+def test_a_log_has_no_pairs_of_a_shadow_and_nothing_passes_without_them(tmp_path: Path) -> None:
+    source = with_guardrails("metric: agreement, min: 0.98, source: shadow", "metric: error_rate, max_ratio: 1.5")
+    found = judged(tmp_path, GOOD, source)
+    assert (found["verdict"], found["cause"]) == ("hold", "no_data")
+    assert found["sentence"] == "agreement: no data from shadow yet"
 
 
 def test_a_disaster_is_judged_at_once(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from support.typed import typed
 from support.world import environment
 from tidegate.cli.figures.drawn import DARK, LIGHT, draw
 from tidegate.cli.figures.journaled import story as of_journal
@@ -115,8 +115,8 @@ def test_a_file_is_drawn_of_nothing_as_of_much_for_both_pages(tmp_path: Path, ra
 
 
 def history(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tidegate", "history", *words]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = typed(folder, "history", *words, environment=environment())
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_what_cannot_be_drawn_names_what_can(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from history_repo import DEPLOYMENT, ENVIRONMENT, V1, V2, Repo, example, git, path_of, version
 
+from support.typed import typed
+
 VERSIONS = {path for path in example() if path.startswith("models/digits/versions/")}
 EDIT = ("size: 31245", "size: 31246")
 
@@ -56,10 +58,9 @@ def test_a_commit_that_only_deletes_is_found_at_the_deleted_path(repo: Repo) -> 
 @pytest.mark.parametrize("name", ["text", "github", "sarif", "gitlab", "junit", "jsonl"])
 def test_every_report_can_tell_of_a_deleted_file(repo: Repo, name: str) -> None:
     repo.commit("Tidy up", {V1: None})
-    command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", name]
-    done = subprocess.run(command, cwd=repo.path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = typed(repo.path, "validate", "--base", "main", "--format", name, environment=ENVIRONMENT)
     assert done.returncode == 1, done.stderr
-    assert V1 in done.stdout and "deleted-version" in done.stdout
+    assert V1.encode() in done.stdout and b"deleted-version" in done.stdout
     if name == "sarif":
         results = json.loads(done.stdout)["runs"][0]["results"]
         regions = [result["locations"][0]["physicalLocation"].get("region", {}) for result in results]
@@ -315,8 +316,7 @@ def test_file_names_may_be_anything(repo: Repo, name: bytes) -> None:
     repo.git("checkout", "-q", "-B", "change")
     repo.commit("Tidy up", {path: None})
     for kind in ("json", "text", "github", "sarif"):
-        command = [sys.executable, "-m", "tidegate", "validate", "--base", "main", "--format", kind]
-        done = subprocess.run(command, cwd=repo.path, env=ENVIRONMENT, capture_output=True, check=False)
+        done = typed(repo.path, "validate", "--base", "main", "--format", kind, environment=ENVIRONMENT)
         assert (done.returncode, b"Traceback" in done.stderr, b"deleted-version" in done.stdout) == (1, False, True)
         done.stdout.decode()
     repo.write({path: version("2.1.0", EDIT)})
