@@ -180,5 +180,7 @@ def _decided(said: Verdict, policy: PolicyFields) -> tuple[str, str | None]:
             return "pass", None
         case Result.NO_DATA | Result.BOTH_ARMS | Result.INVALID:
             return "hold", said.result.value
+    if any(judged.result is Result.NO_DATA for judged in said.judgements):
+        return "hold", Result.NO_DATA.value  # of a shadow's pairs, which no log has
     asked = [g.min_requests for g in policy.guardrails]
     return "hold", "too_few" if said.candidate_requests < max([LEAST, *asked]) else "inconclusive"

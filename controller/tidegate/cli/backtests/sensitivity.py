@@ -66,7 +66,7 @@ def sensitivities(trial: Trial, policy: PolicyFields) -> tuple[Sensitivity, ...]
     share = min(traffic.share, NEVER_ALONE)
     table = []
     for rail, alpha, judged in zip(policy.guardrails, alphas(policy), trial.said.judgements, strict=True):
-        if rail.immediate or alpha <= 0 or unsupported(rail):
+        if rail.immediate or alpha <= 0 or rail.paired or unsupported(rail):  # a log has no pairs
             continue
         known = (judged.baseline or 0.0) if rail.limit_name != "max_gap" else 0.0
         baseline = known if known > 0 else assumed_baseline(rail)
