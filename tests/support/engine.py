@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import os
+import random
 import socket
 import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,11 +38,21 @@ def eventually(check: Callable[[], T], timeout: float = 60.0, every: float = 0.0
     return answer
 
 
+@cache
+def _ports() -> Iterator[int]:
+    """Ports below those that the kernel hands out by itself, each after all others: of each worker other ones."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = range(10_000 + worker % 16, 32_000, 16)
+    return cycle(random.SystemRandom().sample(mine, len(mine)))
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now, and that nobody is given by chance before it is used."""
+    for port in _ports():
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports have no end")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
