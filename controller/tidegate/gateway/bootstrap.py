@@ -12,11 +12,21 @@ from typing import Any
 import orjson
 
 from tidegate.gateway import provider, wire
-from tidegate.gateway.entrance import CALLER, CALLER_HEADER, Entrance
+from tidegate.gateway.entrance import CALLER, Entrance
 from tidegate.gateway.lua import lua as lua
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
-from tidegate.gateway.render import BY_MODEL, RECORD_STATE, RELEASE_HEADER, ROUTES, SESSION, TIMEOUT, TYPE, USAGE
+from tidegate.gateway.render import (
+    BY_MODEL,
+    CALLER_HEADER,
+    RECORD_STATE,
+    RELEASE_HEADER,
+    ROUTES,
+    SESSION,
+    TIMEOUT,
+    TYPE,
+    USAGE,
+)
 
 ADMIN_SOCKET = "admin.sock"
 MAX_CONNECTIONS = 65536
@@ -186,8 +196,6 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _connection_manager(
     routes: Mapping[str, Any], record: Path | None, salt: str = "", entrance: Entrance = _OPEN
 ) -> dict[str, Any]:
-    # Where callers have names, a request may change its route after its filters were chosen: then all of them run.
-    spared = entrance.keys is None
     return {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "tidegate",
@@ -234,7 +242,7 @@ def _connection_manager(
             *entrance.admitting(),
             {
                 "name": SESSION,
-                "disabled": spared,  # only a route with a sticky header pays for it
+                "disabled": True,  # only a route with a sticky header pays for it
                 "typed_config": lua("sha256.lua", "session.lua", before=f'SALT = "{salt}"\n'),
             },
             {
@@ -243,22 +251,22 @@ def _connection_manager(
             },
             {
                 "name": TIMEOUT,
-                "disabled": spared,  # only an arm whose timeout is not its route's
+                "disabled": True,  # only an arm whose timeout is not its route's
                 "typed_config": {"@type": f"{_FILTERS}.header_mutation.v3.HeaderMutation"},
             },
             {
                 "name": USAGE,
-                "disabled": spared,  # only an arm whose answers say something of themselves pays for it
+                "disabled": True,  # only an arm whose answers say something of themselves pays for it
                 "typed_config": lua("json.lua", "usage.lua"),
             },
             {
                 "name": "envoy.filters.http.lua",
-                "disabled": spared,  # only an arm with inference parameters pays for it
+                "disabled": True,  # only an arm with inference parameters pays for it
                 "typed_config": lua("json.lua", "merge.lua"),
             },
             {
                 "name": provider.FILTER,
-                "disabled": spared,  # only an arm that a provider serves
+                "disabled": True,  # only an arm that a provider serves
                 "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
             {

@@ -26,5 +26,6 @@ function envoy_on_request(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("tidegate.caller", "name", caller[1])
   metadata:set("tidegate.caller", "record", ',"caller":"' .. caller[1] .. '"')
+  if handle:filterContext():get("chooses") then handle:clearRouteCache() end  -- the route goes by the caller
   if caller[2] then metadata:set("tidegate.caller", "routes", caller[2]) end
 end

@@ -15,15 +15,15 @@ from typing import Any, Final
 import orjson
 
 from tidegate.gateway.lua import lua
-from tidegate.gateway.render import TYPE
+from tidegate.gateway.render import CALLERS, TYPE
 from tidegate.spec.callers import Callers, RateLimit
 
 CALLER: Final = "tidegate.caller"
 """The dynamic metadata that says who calls: `name`, `routes` where not all, and `record`, a member of the record's line."""
-CALLER_HEADER: Final = "x-tidegate-caller"
+KEEPS_ROUTE: Final = {"clear_route_cache": False}
+"""A route that is chosen twice may come to another arm, whose filters do not run: the scripts say when it must be."""
 CERTIFICATE: Final = "certificate"
 CLIENT_CA: Final = "client_ca"
-KEYS: Final = "tidegate.callers"
 CALLER_LIMITS: Final = "tidegate.caller_limits"
 ROUTE_LIMITS: Final = "tidegate.route_limits"
 _HTTP: Final = f"{TYPE}.extensions.filters.http"
@@ -61,13 +61,13 @@ class Entrance:
 
     def identifying(self) -> list[dict[str, Any]]:
         """The filter that stands before all others: it knows the caller by the key."""
-        return [_discovered(KEYS, self.keys, f"{_HTTP}.lua.v3.Lua")] if self.keys is not None else []
+        return [_discovered(CALLERS, self.keys, f"{_HTTP}.lua.v3.Lua")] if self.keys is not None else []
 
     def admitting(self) -> list[dict[str, Any]]:
         """The filters that need the route: whether this caller may take it, how often, and with how much."""
         found: list[dict[str, Any]] = []
         if self.keys is not None:
-            found.append({"name": "tidegate.allowed", "typed_config": lua("allowed.lua")})
+            found.append({"name": "tidegate.allowed", "typed_config": lua("allowed.lua") | KEEPS_ROUTE})
         limits = (CALLER_LIMITS, self.caller_limits), (ROUTE_LIMITS, self.route_limits)
         found += [
             _discovered(name, path, f"{_HTTP}.local_ratelimit.v3.LocalRateLimit") for name, path in limits if path
@@ -90,12 +90,13 @@ def _discovered(name: str, path: Path, kind: str) -> dict[str, Any]:
 def keys_file(callers: Callers) -> tuple[str, bytes]:
     """The version and the bytes of the file that knows callers by the SHA-256 of their keys."""
     if callers.keys is None:
-        return _extension(KEYS, lua("callers.lua"))
+        return _extension(CALLERS, lua("callers.lua") | KEEPS_ROUTE)
     entries = [
         f'["{key.sha256}"]={{"{key.name}"' + (f',"{_routes(key.routes)}"}}' if key.routes is not None else "}")
         for key in callers.keys
     ]
-    return _extension(KEYS, lua("sha256.lua", "callers.lua", before="KEYS = {" + ",\n".join(entries) + "}\n"))
+    known = "KEYS = {" + ",\n".join(entries) + "}\n"
+    return _extension(CALLERS, lua("sha256.lua", "callers.lua", before=known) | KEEPS_ROUTE)
 
 
 def _routes(names: tuple[str, ...]) -> str:

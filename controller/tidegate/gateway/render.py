@@ -26,6 +26,9 @@ FEATURE_HEADER = "x-tidegate-feature"
 RELEASE_HEADER = "x-tidegate-release"
 TIMEOUT = "envoy.filters.http.header_mutation"
 BY_MODEL = "tidegate.by_model"
+CALLERS = "tidegate.callers"
+CALLER_HEADER = "x-tidegate-caller"
+"""Who calls, as callers.lua found out: no client can set it."""
 SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
 USAGE = "tidegate.usage"
@@ -166,6 +169,9 @@ def _entry(route: Route, segment: str | None, timeouts: Mapping[str, float], sha
         action["hash_policy"] = [{"header": {"header_name": route.sticky}}]
         action["weighted_clusters"]["use_hash_policy"] = True
         entry["typed_per_filter_config"] = {SESSION: _lua({"header": route.sticky})}
+    if CALLER_HEADER in (route.sticky, *(part.header for part in route.segments.values())):
+        filters = {**_whatever_arm(), CALLERS: _lua({"chooses": "1"})} | entry.get("typed_per_filter_config", {})
+        entry["typed_per_filter_config"] = filters
     return entry | {"route": action}
 
 
@@ -298,6 +304,12 @@ def filter_state(values: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _whatever_arm() -> dict[str, Any]:
+    """What runs from the start where the route, or its arm, is chosen once more: any arm may need any of them."""
+    scripts = {name: _lua({}) for name in (USAGE, SESSION, "envoy.filters.http.lua", provider.FILTER)}
+    return {**scripts, TIMEOUT: _mutating({})}
+
+
 def _answer(status: int, sentence: str, record: str) -> dict[str, Any]:
     return {
         "direct_response": {"status": status, "body": {"inline_string": sentence}},
@@ -327,10 +339,8 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
         "name": "unknown",
         "match": {"prefix": "/"},
     } | _answer(404, sentence, record(None, None, None))
-    # The path says nothing: perhaps the body does (by_model.lua). What its route may need has to run from the start.
-    for name in (BY_MODEL, USAGE, SESSION, "envoy.filters.http.lua", provider.FILTER):
-        unknown["typed_per_filter_config"][name] = _lua({})
-    unknown["typed_per_filter_config"][TIMEOUT] = _mutating({})
+    # The path says nothing: perhaps the body does (by_model.lua).
+    unknown["typed_per_filter_config"] |= {BY_MODEL: _lua({}), **_whatever_arm()}
     matcher = wire.encode("Matcher", {"on_no_match": {"action": {"name": "unknown", "typed_config": unknown}}})
     if fragments:
         path = {"@type": f"{TYPE}.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}

@@ -19,6 +19,7 @@ from tidegate.gateway import certificate, entrance, files
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.files import Folder
+from tidegate.gateway.render import CALLERS
 from tidegate.spec.callers import Callers
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.declared import load_document
@@ -34,7 +35,7 @@ _NOBODY: Final = Callers(api="tidegate/v1", kind="Callers", keys=())
 Make: TypeAlias = Callable[[Callers], tuple[str, bytes]]
 
 _OF_CALLERS: Final[tuple[tuple[str, str, Make], ...]] = (
-    (entrance.KEYS, "keys", entrance.keys_file),
+    (CALLERS, "keys", entrance.keys_file),
     (entrance.CALLER_LIMITS, "limits", entrance.caller_limits_file),
     (entrance.ROUTE_LIMITS, "routes' limits", entrance.route_limits_file),
 )
@@ -149,7 +150,7 @@ class Renewal:
         return Entrance(
             certificate=targets.get(entrance.CERTIFICATE),
             client_ca=targets.get(entrance.CLIENT_CA),
-            keys=targets.get(entrance.KEYS),
+            keys=targets.get(CALLERS),
             caller_limits=targets.get(entrance.CALLER_LIMITS),
             route_limits=targets.get(entrance.ROUTE_LIMITS),
             max_body=self.settings.max_body,
