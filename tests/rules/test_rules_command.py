@@ -50,7 +50,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_clean_repository_is_quiet_but_for_one_line(repo: Path) -> None:
     result = run("validate")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "13 files: clean\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "14 files: clean\n")
 
 
 def test_errors_are_printed_and_end_with_1(repo: Path) -> None:
@@ -61,7 +61,7 @@ def test_errors_are_printed_and_end_with_1(repo: Path) -> None:
         "models/digits/deployment.yaml:8:11: error wrong-type: 'replicas' must be a whole number, not text\n"
         "  fix: write a whole number\n"
     )
-    assert result.stderr == "13 files: 1 error\n"
+    assert result.stderr == "14 files: 1 error\n"
 
 
 def test_warnings_alone_end_with_0(repo: Path) -> None:
@@ -81,7 +81,7 @@ def test_json_is_all_that_stands_on_standard_output(repo: Path) -> None:
     write(repo, edited(BROKEN))
     result = run("validate", "--format", "json")
     read = json.loads(result.stdout)
-    assert (result.exit_code, result.stderr, read["version"], read["files"]) == (1, "", 1, 13)
+    assert (result.exit_code, result.stderr, read["version"], read["files"]) == (1, "", 1, 14)
     assert read["findings"][0]["path"] == "models/digits/deployment.yaml"
     write(repo, example())
     assert json.loads(run("validate", "--format", "json").stdout)["findings"] == []
@@ -100,7 +100,7 @@ def test_from_a_folder_below_the_whole_repository_is_judged(repo: Path, monkeypa
     write(repo, edited(BROKEN))
     result = run("validate")
     assert result.exit_code == 1
-    assert result.stderr == "13 files: 1 error\n"
+    assert result.stderr == "14 files: 1 error\n"
     assert result.stdout.startswith("models/digits/deployment.yaml:8:11: ")
 
 
@@ -108,7 +108,7 @@ def test_a_path_narrows_what_is_reported(repo: Path) -> None:
     write(repo, edited(BROKEN))
     assert run("validate", "models/assistant").exit_code == 0
     assert run("validate", "policies", "models/digits/deployment.yaml").exit_code == 1
-    assert json.loads(run("validate", "policies", "--format", "json").stdout)["files"] == 2
+    assert json.loads(run("validate", "policies", "--format", "json").stdout)["files"] == 3
 
 
 def test_a_folder_that_is_a_repository_is_a_root_of_its_own(repo: Path, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def probe(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_validating_imports_nothing_heavy(repo: Path) -> None:
     seen = probe(repo, *HEAVY)
     assert seen.stdout == "[]\n"
-    assert seen.stderr == "13 files: clean\n"
+    assert seen.stderr == "14 files: clean\n"
 
 
 def test_a_thousand_versions_are_judged_in_one_go_within_the_budget(tmp_path: Path) -> None:
@@ -256,5 +256,5 @@ def test_a_thousand_versions_are_judged_in_one_go_within_the_budget(tmp_path: Pa
         started = time.perf_counter()
         seen = probe(tmp_path)
         used.append(time.perf_counter() - started)
-        assert seen.stderr == "1013 files: clean\n"
+        assert seen.stderr == "1014 files: clean\n"
     assert min(used) < 3.0, "the bar is 0.6 s on a free machine; this guard leaves room for a busy one"
