@@ -44,14 +44,15 @@ def test_status_history_events_and_logs_say_what_runs_and_why(world: World) -> N
     assert facts["commit"] == commit
     assert {one["version"] for one in facts["instances"]} == {"1.0.0", "1.1.0"}
 
-    told = world.facts("events", "digits")["events"]
+    every = world.facts("events", "digits")["events"]
+    told = [one for one in every if one["kind"] not in ("held", "resumed")]
     assert [one["kind"] for one in told] == ["started", "promoted", "started", "step"]
     assert told[2]["reason"] == "Fewer mistakes."
     assert {"at", "route", "kind", "release", "version", "phase", "step", "weights", "reason", "commit"} <= told[
         0
     ].keys()
     lines = world.cli("events", "--since", "1h").stdout.splitlines()
-    assert len(lines) == 4
+    assert len(lines) >= len(every), "its users have left: a hold may have been added"
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ? +digits +started +1\.0\.0", lines[0])
     [promoted] = world.facts("history")["history"]
     assert promoted["kind"] == "promoted"

@@ -33,7 +33,8 @@ def test_killed_between_the_verdict_and_the_revert_git_is_told_once(world: World
         world.wait(lambda: not world.route()["git_pending"], "nothing to be owed")
     assert world.commits()[1:] == ["digits 1.1.0", "digits 1.0.0", "Policies"]
     assert world.trailers()["Tidegate-Rejects"] == commit
-    assert world.kinds() == ["started", "promoted", "started", "step canary", "rolled_back"]
+    kinds = [kind for kind in world.kinds() if kind not in ("held", "resumed")]
+    assert kinds == ["started", "promoted", "started", "step canary", "rolled_back"]
     assert len([note for note in world.notes(commit) if note["kind"] == "rejected"]) == 1
 
 

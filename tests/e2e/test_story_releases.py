@@ -253,8 +253,7 @@ def test_segments_approvals_and_hold(world: World) -> None:
         commit = world.deploy("2.0.0")
         world.until("step", commit=commit, step="insiders")
         insiders.wait_for("2.0.0", time.time())
-        held = world.until("held", commit=commit)
-        assert "full" in held["reason"]
+        world.until("held", commit=commit, saying="full")
         everyone.more(30)
         assert set(everyone.versions()) == {"1.0.0"}
         world.deploy("2.0.0", approvals=["full"], hold=True)

@@ -112,10 +112,13 @@ def test_one_rollout_at_once_and_the_other_is_told_to_wait(make_world: Make) -> 
         commit = world.deploy("2.0.0", "digits")
         names = ("digits", "letters")
         late = world.wait(
-            lambda: next((n for n in names if any(e["kind"] == "held" for e in world.events(n))), None), "one to wait"
+            lambda: next(
+                (n for n in names if any("for its turn" in (e["reason"] or "") for e in world.events(n))), None
+            ),
+            "one to wait",
         )
         early = names[names[0] == late]
-        held = world.until("held", late, commit=commit)
+        held = world.until("held", late, commit=commit, saying="for its turn")
         assert held["reason"] == f"1 of 1 rollouts are under way ({early}): it waits for its turn"
         assert set(world.running(late)) and not any("-2.0.0-" in name for name in world.running(late))
         ended = world.until("promoted", early, commit=commit)
@@ -137,7 +140,7 @@ def test_after_a_rejection_the_next_release_waits_for_the_cool_down(make_world: 
         world.wait(lambda: '"1.0.0"' in world.at_remote("models/digits/deployment.yaml"), "the revert")
         world.pull()
         commit = world.deploy("2.0.1")
-        assert "was rejected" in world.until("held", commit=commit)["reason"]
+        world.until("held", commit=commit, saying="was rejected")
         step = world.until("step", commit=commit)
         world.until("promoted", commit=commit)
         users.more(10)

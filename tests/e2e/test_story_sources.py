@@ -136,8 +136,7 @@ def test_a_prometheus_that_goes_away_holds_its_route_alone_and_goes_on_when_it_i
             commit = world.deploy("2.0.0")
             world.until("step", commit=commit)
             server.stop()
-            held = world.until("held", commit=commit)
-            assert "prometheus (failed_orders) is down: " in held["reason"], held
+            held = world.until("held", commit=commit, saying="prometheus (failed_orders) is down: ")
             assert "the step's clock stands still" in held["reason"]
             clock = world.route()["candidate"]["clock"]
             world.until("promoted", "other", commit=world.deploy("2.0.0", "other", policy="plain"))
@@ -149,7 +148,7 @@ def test_a_prometheus_that_goes_away_holds_its_route_alone_and_goes_on_when_it_i
             assert "is down" in world.problems()
             assert "prometheus failed_orders is down for " in world.cli("status").stdout
             server.start()
-            world.until("resumed", commit=commit)
+            world.until("resumed", commit=commit, since=held["at"])
             world.until("promoted", commit=commit)
             kinds = world.kinds()
         assert "rolled_back" not in kinds

@@ -286,13 +286,17 @@ class World:
 
     def until(
         self, kind: str, route: str = "digits", *, since: float = 0.0, commit: str | None = None, step: str | None = None,
-        within: float = WITHIN,
+        saying: str = "", within: float = WITHIN,
     ) -> dict[str, Any]:  # fmt: skip
-        """Wait for an event of a route, since a moment, or about the release that a commit asked for."""
+        """Wait for an event of a route, since a moment, about the release that a commit asked for, or with words in its reason.
+
+        A busy machine adds holds for want of evidence: who waits for another hold names its words.
+        """
 
         def look() -> dict[str, Any] | None:
             for one in self.events(route, since):
-                if one["kind"] == kind and commit in (None, one["commit"]) and step in (None, one["step"]):
+                about = one["kind"] == kind and commit in (None, one["commit"]) and step in (None, one["step"])
+                if about and saying in (one["reason"] or ""):
                     return one
             return None
 
