@@ -239,3 +239,17 @@ def test_whatever_happens_a_target_gets_few_messages_and_in_the_end_the_truth(gi
     times = [at for at, _ in post.sent]
     few = desks.TARGET_AT_WILL + 1
     assert all(later - earlier >= desks.COLLECT for earlier, later in zip(times, times[few:], strict=False))
+
+
+def test_news_that_nobody_is_told_of_are_not_kept() -> None:
+    desk = Desk("production")
+    desk.happened("digits:releases", note(Kind.PROMOTED), (), 0.0)
+    assert desk.to_doc() == Desk("production").to_doc() and not desk.changed
+
+
+def test_topics_that_were_quiet_for_long_are_forgotten_and_those_of_late_are_not() -> None:
+    post = Post(reborn=True)
+    for at, name in ((0.0, "a"), (1.0, "b"), (2.0, "c"), (1000.0, "b")):
+        post.at(at, news=((f"{name}:releases", note(Kind.PROMOTED, name, at)),))
+    post.at(desks.FORGOTTEN + 2.0, news=(("d:releases", note(Kind.PROMOTED, "d", desks.FORGOTTEN + 2.0)),))
+    assert list(post.desk.news) == ["b:releases", "d:releases"]

@@ -370,6 +370,20 @@ def test_after_a_restart_no_label_is_lost_and_none_counts_twice(scene: Make) -> 
     assert found == [0.1, 0.2, 0.3]
 
 
+def test_what_feedback_was_asked_for_is_read_where_it_stood_before(scene: Make) -> None:
+    stage = scene(FEEDBACK)
+    asked = {"other": {"basket": [0.0, 9.0]}}
+    sources = stage.open({"polls": {}, "taken": {}, "asked": asked})
+    assert sources.asked_doc() == asked and not sources.pending
+    sources.saw({"other": "its files cannot be read", "third": "neither can these"})
+    assert sources.asked_doc() == asked and not sources.pending
+    sources.saw({})
+    assert sources.asked_doc() == {} and sources.pending
+    sources.saved()
+    assert not sources.pending
+    sources.close()
+
+
 def test_a_clock_that_is_set_back_moves_everything_along(scene: Make) -> None:
     stage = scene({"metric": "basket", "source": {"prometheus": QUERY}})
     stage.answer(stable=1.0, candidate=1.0)

@@ -9,8 +9,8 @@ import pytest
 
 from support.engine import eventually, free_port
 from tidegate.engine.catalog import Entry
-from tidegate.engine.steering import Steering
-from tidegate.gateway.supervisor import Gateway
+from tidegate.engine.steering import SOON, Steering
+from tidegate.gateway.supervisor import Applied, Gateway
 from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.model import Model
@@ -58,11 +58,25 @@ def test_a_route_that_the_gateway_refuses_is_told_and_the_others_are_served(stee
         steering.table(traffic, declared, lambda workload: (where[workload],))
         return steering.settled
 
+    assert not steering.loading
     eventually(settle)
-    assert list(steering.refused) == ["bad"]
+    assert list(steering.refused) == ["bad"] and not steering.loading
     told = steering.refused["bad"]
     assert "cannot serve bad as it is declared" in told.message
     assert "'no address' of workload-bad-workload" in told.message
     where[release("bad").workload] = ("127.0.0.1", 9)
     eventually(settle)
     assert steering.refused == {}
+
+
+def test_the_next_look_is_soon_while_the_gateway_loads_but_not_for_ever(
+    steering: Steering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = {"good": Traffic((TrafficArm(release("good"), "stable", WHOLE),))}
+    monkeypatch.setattr(Gateway, "apply", lambda *_: Applied(False, "clusters are loading"))
+    steering.note(traffic, ())
+    soon = []
+    for _ in range(SOON + 2):
+        steering.table(traffic, declared, lambda _: ())
+        soon.append(steering.loading)
+    assert soon == [True] * SOON + [False] * 2
