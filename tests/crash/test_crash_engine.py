@@ -29,18 +29,18 @@ def test_an_engine_that_is_killed_is_not_missed_and_one_that_ends_its_containers
     world.start()
     world.model()
     world.version("1.0.0")
-    world.until("promoted", commit=world.deploy("1.0.0"), within=60)
+    world.until("promoted", commit=world.deploy("1.0.0"))
     world.version("1.1.0")
     world.deploy("1.1.0")
-    world.until("step", step="half", within=60)
+    world.until("step", step="half")
     servers = world.running()
     with world.traffic() as users:
         users.more(50)
         own_engine.end(signal.SIGKILL)
-        world.wait(lambda: "engine" in world.problems(), "the status to say that the engine is away", 60)
+        world.wait(lambda: "engine" in world.problems(), "the status to say that the engine is away")
         users.more(200)
         own_engine.start(keeps=True)
-        world.wait(lambda: not world.problems(), "the engine to be seen again", 60)
+        world.wait(lambda: not world.problems(), "the engine to be seen again")
         users.more(100)
         assert not users.failed(), "containers outlive their engine"
         assert world.running() == servers
@@ -50,10 +50,8 @@ def test_an_engine_that_is_killed_is_not_missed_and_one_that_ends_its_containers
         own_engine.end(signal.SIGTERM)
         restarted = time.time()
         own_engine.start(keeps=False)  # and ends what it finds running
-        world.wait(lambda: len(world.running()) == 2 and world.running() != servers, "new containers", 60)
-        world.wait(
-            lambda: set(world.route()["ready"].values()) == {"ready"} and not world.route()["degraded"], "rest", 60
-        )
+        world.wait(lambda: len(world.running()) == 2 and world.running() != servers, "new containers")
+        world.wait(lambda: set(world.route()["ready"].values()) == {"ready"} and not world.route()["degraded"], "rest")
         back = time.time() + 0.5
         world.wait(lambda: time.time() > back, "the table to be live")
         users.more(400)

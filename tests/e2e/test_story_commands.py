@@ -155,7 +155,9 @@ def test_doctor_finds_a_good_world_good_and_names_what_is_missing(make_world: Ma
     before = world.facts("doctor")
     assert before["version"] == 1
     checks = {one["check"]: one for one in before["checks"]}
-    assert checks.keys() == {"python", "git", "repository", "gateway", "address", "runtime", "state", "journal"}
+    assert checks.keys() == {
+        "python", "git", "repository", "gateway", "address", "callers", "runtime", "state", "journal",
+    }  # fmt: skip
     assert checks["repository"]["ok"]
     assert checks["address"]["ok"]
     world.start()

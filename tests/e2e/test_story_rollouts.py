@@ -234,7 +234,5 @@ def test_a_deleted_deployment_stops_nothing_until_the_policy_retires_it(world: W
     world.commit("and now it may go")
     event = world.until("standby_released", since=moment)
     assert "retire lets it go" in event["reason"]
-    world.wait(
-        lambda: not world.running("digits"), "its servers to drain, half a minute where no policy says how long", 50
-    )
+    world.wait(lambda: not world.running("digits"), "its servers to drain, half a minute where no policy says how long")
     assert world.ask("letters").status == 200

@@ -18,7 +18,7 @@ def relieved(world: World, before: str) -> str:
         found[:] = [acting["owner"]] if acting else []
         return bool(found) and found[0] != before
 
-    world.wait(other, "another controller to act", TTL + 25)
+    world.wait(other, "another controller to act", TTL + 100)
     return found[0]
 
 

@@ -365,7 +365,7 @@ def digits(world: World, version: str, weights: str, python: str, shape: list[in
     fields = {
         "model": "digits", "version": version, "reason": "For the test.",
         "artifact": {"uri": f"file:{path}", "sha256": hashlib.sha256(artifact).hexdigest()},
-        "runtime": {"command": [python, "-m", "tidegate_serving", *words], "startup_timeout": "60s"},
+        "runtime": {"command": [python, "-m", "tidegate_serving", *words], "startup_timeout": "120s"},
         "signature": {"inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 64]}], "outputs": outputs},
     }  # fmt: skip
     world.write(f"models/digits/versions/{version}.yaml", declare.flow("ModelVersion", fields))
@@ -383,18 +383,18 @@ def test_the_real_server_reads_the_real_scans_with_its_inference_config(make_wor
     world.model(acceptance=contract(text, uri=f"file:{story.set}", **rules))
     world.config(top_k=2)
     digits(world, "1.0.0", "2.0.0", serving_python)
-    world.until("promoted", commit=world.deploy("1.0.0", config="default"), within=60)
+    world.until("promoted", commit=world.deploy("1.0.0", config="default"))
     report = world.facts("history", "digits")["history"][0]["validation"]["evaluation"]
     assert report["metrics"]["accuracy"] == pytest.approx(0.9832, abs=1e-4)  # as models/digits/versions/2.0.0.yaml says
     assert report["slices"]["stroke_weight"]["light"]["accuracy"] == pytest.approx(0.9856, abs=1e-4)
     digits(world, "1.1.0", "1.0.0", serving_python)
     commit = world.deploy("1.1.0", config="default")
-    worse = world.until("rolled_back", commit=commit, within=60)
+    worse = world.until("rolled_back", commit=commit)
     assert "accuracy 0.968174 is 0.01508 below 1.0.0's 0.98325, at most 0.01 may be lost" in worse["reason"]
     story.reverted(commit)
     world.pull()
     digits(world, "1.2.0", "2.0.0", serving_python, shape=[-1, 1])
-    wide = world.until("rolled_back", commit=world.deploy("1.2.0", config="default"), within=60)
+    wide = world.until("rolled_back", commit=world.deploy("1.2.0", config="default"))
     assert "output 'digit' has the shape [1, 2], the signature says [-1, 1]" in wide["reason"]
 
 

@@ -68,7 +68,7 @@ def test_a_release_that_is_slower_only_is_taken_back_with_one_sentence_everywher
     world.version("2.0.0", env={"LATENCY_MS": "40"})
     with world.traffic() as users:
         commit = world.deploy("2.0.0")
-        event = world.until("rolled_back", commit=commit, within=60.0)
+        event = world.until("rolled_back", commit=commit)
         users.more(20)
     assert re.fullmatch(
         rf"p95 latency \d+(\.\d)? ms against \d+(\.\d+)? ms, \d+ candidate requests, {CHANCE}; limit 1.5x; owner team-a",
@@ -114,7 +114,7 @@ def test_a_release_that_is_bad_for_one_segment_is_taken_back(told: World, receiv
     hot = {"parameters": {"temperature": 5}}
     with world.traffic(clients=4), world.traffic(headers={"x-geo": "eu-west"}, body=hot, clients=1) as europe:
         commit = world.deploy("2.0.0")
-        event = world.until("rolled_back", commit=commit, within=60.0)
+        event = world.until("rolled_back", commit=commit)
         europe.more(20)
     assert re.fullmatch(
         rf"in eu: error rate [\d.]+ % against 0.0 %, \d+ candidate requests, {CHANCE}; limit 2.0x; owner team-a",

@@ -91,7 +91,7 @@ def deploy(world: World) -> None:
     world.write(CONFIG, config(SHORT, 0.0))
     commit = world.deploy("1.0.0", "assistant", config="default")
     world.until("promoted", "assistant", commit=commit, within=120)
-    world.wait(lambda: chat(world).status_code == 200, "the first answer", 30)
+    world.wait(lambda: chat(world).status_code == 200, "the first answer")
 
 
 def test_a_prompt_is_canaried_and_taken_back_while_the_models_container_runs_on(
@@ -112,7 +112,7 @@ def test_a_prompt_is_canaried_and_taken_back_while_the_models_container_runs_on(
     with Traffic(world.port, "/v1/chat/completions", clients=1, body=QUESTION) as users:
         world.write(CONFIG, config(PIRATE, 0.9))
         commit = world.commit("The assistant talks like a pirate, and warmly")
-        world.until("promoted", "assistant", commit=commit, within=60)
+        world.until("promoted", "assistant", commit=commit)
         warm = said(world, 3)
         moment = time.time()
         world.revert(commit)

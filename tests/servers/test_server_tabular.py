@@ -81,7 +81,7 @@ def test_a_server_of_others_is_deployed_canaried_and_taken_back(
         more = {"config": "default"}
     version("1.0.0")
     world.until("promoted", "numbers", commit=world.deploy("1.0.0", "numbers", **more), within=120)
-    world.wait(lambda: ask().status_code == 200, "the first answer", 30)
+    world.wait(lambda: ask().status_code == 200, "the first answer")
     assert answer() == 1, "9 is above 5"
     first = ask().headers["x-tidegate-release"]
     with Traffic(world.port, f"/numbers/{PATHS[kind]}", clients=2, pause=0.02, body=BODIES[kind]) as users:
@@ -97,6 +97,6 @@ def test_a_server_of_others_is_deployed_canaried_and_taken_back(
         assert answer() == 1
         if kind == "kserve":
             world.config("default", "numbers", add=-8)
-            world.until("promoted", "numbers", commit=world.commit("Ask for less"), within=60)
+            world.until("promoted", "numbers", commit=world.commit("Ask for less"))
             world.wait(lambda: answer() == 0, "the parameter to reach the model")
     assert not users.failed(), users.failed()[:2]

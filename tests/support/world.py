@@ -218,7 +218,7 @@ class World:
             text=True,
             env={**environment(), "COLUMNS": "200"},
             check=False,
-            timeout=60,
+            timeout=120,
         )
 
     def facts(self, *words: str) -> Any:
