@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from support.engine import eventually
 from support.gateways import World, arm
 from support.provider import Provider
+from tidegate.gateway.front import front
 from tidegate.gateway.model import Link, Route, Table, Upstream
 from tidegate.gateway.provider import secret_file
 from tidegate.gateway.supervisor import Gateway
@@ -179,3 +181,18 @@ def test_a_new_credential_is_taken_without_a_restart(
     fresh.write_bytes(secret_file("Bearer sk-new"))
     fresh.replace(link.credential)
     eventually(lambda: world.ask(CHAT, JSON, json.dumps(BODY)).status == 200)
+
+
+def test_a_release_is_measured_at_its_provider_as_users_will_reach_it(provider: Provider, tmp_path: Path) -> None:
+    link = link_to(provider, tmp_path)
+    made = arm("v1", link=link, usage=True, prompt="Be brief.")
+    with front("digits", made, Upstream("v1", ((link.host, link.port),), link=link), None) as path:
+        connection = http.client.HTTPConnection("gateway")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(path))
+        connection.request("POST", CHAT, json.dumps(BODY), JSON)
+        assert connection.getresponse().status == 200
+        connection.close()
+    [asked] = provider.asked
+    assert asked["headers"]["authorization"] == "Bearer sk-test" and asked["body"]["model"] == "gpt-4o-2024-08-06"
+    assert asked["body"]["messages"][0] == {"role": "system", "content": "Be brief."}

@@ -71,7 +71,7 @@ class Providers:
                 "the certificates by which the provider is known are not there",
                 where=certificates,
                 fix="put them there, or correct provider.ca_file in a new version; without it the system's are taken",
-                delay=5.0,
+                delay=2.0,
             )
         content = secret_file(way_of(provider).scheme + self._credential(provider))
         file = self._file(workload)
@@ -94,14 +94,14 @@ class Providers:
                 f"the credential {named} of {provider.name} is not there: {error.message}",
                 where="provider.credential",
                 fix="give it to the controller, by that variable when it starts or in that file: it goes on by itself",
-                delay=5.0,
+                delay=2.0,
             ) from error
         if not value or not value.isascii() or not value.isprintable():
             raise RetryLater(
                 f"the credential {named} of {provider.name} is empty, or has characters that no header may have",
                 where="provider.credential",
                 fix="put the key alone there, on one line",
-                delay=5.0,
+                delay=2.0,
             )
         return value
 

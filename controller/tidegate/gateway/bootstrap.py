@@ -34,6 +34,7 @@ UPGRADES = [{"upgrade_type": "websocket"}]
 
 CAUSE_HEADER = "x-tidegate-cause"
 """Of an answer that a front gives itself because the server gave none: Envoy's flags (evaluation/measure.py reads it)."""
+_NODE = {"id": "tidegate", "cluster": "tidegate"}
 _INTERNAL = [
     {
         "name": "envoy.bootstrap.internal_listener",
@@ -81,7 +82,7 @@ def bootstrap(
     rds = {"rds": {"route_config_name": ROUTES, "config_source": _from_file(routes)}}
     return orjson.dumps(
         {
-            "node": {"id": "tidegate", "cluster": "tidegate"},
+            "node": _NODE,
             "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}} if admin is None else _socket(admin)},
             "layered_runtime": {
                 "layers": [{"name": "weights", "disk_layer": {"symlink_root": str(layer), "subdirectory": "tidegate"}}]
@@ -160,6 +161,7 @@ def _at_once(
     manager = _connection_manager({"route_config": routing}, None) | {"local_reply_config": answers}
     return orjson.dumps(
         {
+            "node": _NODE,
             "bootstrap_extensions": _INTERNAL,
             "static_resources": {
                 "clusters": named,
