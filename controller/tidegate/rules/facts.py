@@ -16,7 +16,7 @@ class Facts:
     """One model folder in short. `policies`: those that its deployments name, for themselves or for a feature.
 
     `replacement`: what its lifecycle names as such, with line and column of the name. `readable`: model.yaml could be read.
-    `traffic`: how many requests its owners expect, where they say.
+    `traffic`: how many requests its owners expect, where they say. `sticky`: one user keeps one release.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Facts:
     state: str = ""
     replacement: tuple[str, int, int] | None = None
     traffic: Traffic | None = None
+    sticky: bool = False
 
 
 def facts_of(folder: DeclaredModel) -> Facts:
@@ -52,4 +53,5 @@ def facts_of(folder: DeclaredModel) -> Facts:
         state=model.lifecycle.state,
         replacement=(replacement, *source.at(("lifecycle", "replacement"))) if replacement is not None else None,
         traffic=model.traffic,
+        sticky=model.sticky is not None,
     )
