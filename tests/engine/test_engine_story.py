@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from support import declare
 from support.engine import eventually
 from support.world import Make, World
 from tidegate.engine.build import Parts
@@ -83,15 +82,12 @@ def test_no_step_begins_that_the_journal_does_not_hold(parts: tuple[World, Parts
 def test_a_release_that_cannot_run_here_is_rejected_and_stable_stays(world: World) -> None:
     world.begin()
     before = world.running()
-    provider = {"name": "openai", "model": "gpt-4o-2024-08-06", "endpoint": "https://api.example.com",
-                "credential": {"env": "KEY"}}  # fmt: skip
-    fields = {"model": "digits", "version": "2.0.0", "reason": "For the test.", "provider": provider}
-    world.write("models/digits/versions/2.0.0.yaml", declare.flow("ModelVersion", fields))
+    world.version("2.0.0", runtime={"command": ["no-such-program"]})
     with world.traffic() as users:
         back = world.until("rolled_back", commit=world.deploy("2.0.0"))
         time.sleep(2.5)
         users.more(20)
-    assert "API provider" in back["reason"]
+    assert "no-such-program" in back["reason"]
     assert world.running() == before
     assert not users.failed()
 
