@@ -63,7 +63,7 @@ def test_the_status_page_names_every_field_of_a_status() -> None:
         routes=[],
         instances=[],
         problems=[],
-        gateway_alive=True,
+        gateway={"alive": True, "certificate_ends": None},
         acting=None,
         record={},
         feedback={},

@@ -225,3 +225,4 @@ def test_a_certificate_that_ends_soon_is_told(
     with pytest.raises(NeedsPerson, match=said + day if said else f"ended on {day}"):
         gateway.renew(at - days * 86400 + 60 if days > 0 else at + 60)
     gateway.renew(at - 15 * 86400)
+    assert gateway.certificate_ends == at

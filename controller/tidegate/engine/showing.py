@@ -151,7 +151,7 @@ class Showing:
             routes=[],
             instances=[],
             problems=self._problems(),
-            gateway_alive=parts.gateway.alive(),
+            gateway={"alive": parts.gateway.alive(), "certificate_ends": parts.gateway.certificate_ends},
             acting=acting_doc(parts.journal.holder),
             record={
                 **controller.evidence.lost(),

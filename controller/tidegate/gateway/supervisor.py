@@ -121,6 +121,11 @@ class Gateway:
         self._lifecycle.follow()
         self._lifecycle.renewal.look(now)
 
+    @property
+    def certificate_ends(self) -> float | None:
+        """When the first of the certificates for callers ends (epoch seconds); None without TLS."""
+        return min(self._lifecycle.renewal.ends.values(), default=None)
+
     def alive(self) -> bool:
         """Whether the process runs. Costs microseconds."""
         return self._lifecycle.running() is not None
