@@ -97,7 +97,8 @@ class Journaling:
         ):
             return 0
         with self._journal.transaction() as transaction:
-            transaction.put_states({route: to_doc(states[route]) for route in self._changed if route in states})
+            for route in self._changed & states.keys():
+                transaction.put_state(route, to_doc(states[route]))
             for route in self._dropped:
                 transaction.drop_state(route)
             if self._dropped:

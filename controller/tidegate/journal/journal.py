@@ -41,15 +41,7 @@ class Transaction:
 
     def put_state(self, route: str, doc: Mapping[str, Any]) -> None:
         """The route's whole state, in place of the one before."""
-        self.put_states({route: doc})
-
-    def put_states(self, docs: Mapping[str, Mapping[str, Any]]) -> None:
-        """The whole states of these routes, in place of those before."""
-        rows = [{"route": route, "at": self._now, "doc": _dump(doc)} for route, doc in docs.items()]
-        if rows:
-            statement = insert(STATES)
-            fresh = {"at": statement.excluded.at, "doc": statement.excluded.doc}
-            self._connection.execute(statement.on_conflict_do_update(index_elements=["route"], set_=fresh), rows)
+        self._put(STATES, {"route": route}, {"at": self._now, "doc": _dump(doc)})
 
     def drop_state(self, route: str) -> None:
         """Forget a route's state; its events stay."""
