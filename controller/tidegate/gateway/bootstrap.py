@@ -13,7 +13,7 @@ import orjson
 
 from tidegate.gateway import provider, wire
 from tidegate.gateway.entrance import CALLER, Entrance
-from tidegate.gateway.lua import lua as lua
+from tidegate.gateway.lua import lua
 from tidegate.gateway.names import split_address
 from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import (

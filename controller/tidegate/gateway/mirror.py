@@ -16,6 +16,7 @@ import orjson
 
 from tidegate.gateway import bootstrap, names, provider, render
 from tidegate.gateway.book import Page
+from tidegate.gateway.lua import lua
 from tidegate.gateway.model import Arm, Route, Upstream
 from tidegate.gateway.render import RECORD_STATE, TYPE
 
@@ -83,17 +84,17 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
                 "name": "envoy.filters.http.set_filter_state",
                 "typed_config": {"@type": f"{_FILTERS}.set_filter_state.v3.Config"},
             },
-            {"name": render.USAGE, "disabled": True, "typed_config": bootstrap.lua("json.lua", "usage.lua")},
-            {"name": "tidegate.answer", "typed_config": bootstrap.lua("answers.lua", before=_bounds(answers))},
+            {"name": render.USAGE, "disabled": True, "typed_config": lua("json.lua", "usage.lua")},
+            {"name": "tidegate.answer", "typed_config": lua("answers.lua", before=_bounds(answers))},
             {
                 "name": "envoy.filters.http.lua",
                 "disabled": True,
-                "typed_config": bootstrap.lua("json.lua", "merge.lua"),
+                "typed_config": lua("json.lua", "merge.lua"),
             },
             {
                 "name": provider.FILTER,
                 "disabled": True,
-                "typed_config": bootstrap.lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
+                "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
             {
                 "name": "envoy.filters.http.router",
