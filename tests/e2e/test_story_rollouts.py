@@ -130,7 +130,7 @@ def test_one_rollout_at_once_and_the_other_is_told_to_wait(make_world: Make) -> 
 
 def test_after_a_rejection_the_next_release_waits_for_the_cool_down(make_world: Make) -> None:
     world = make_world(start=False)
-    world.configure(rollouts={"cool_down": "6s"})
+    world.configure(rollouts={"cool_down": "15s"})
     world.start()
     world.begin()
     world.version("2.0.0", env={"ERROR_RATE": "0.7"})
@@ -144,7 +144,7 @@ def test_after_a_rejection_the_next_release_waits_for_the_cool_down(make_world: 
         step = world.until("step", commit=commit)
         world.until("promoted", commit=commit)
         users.more(10)
-    assert step["at"] - bad["at"] >= 6.0
+    assert step["at"] - bad["at"] >= 15.0
 
 
 def test_a_person_holds_resumes_approves_and_asks_again_by_commands(world: World) -> None:
