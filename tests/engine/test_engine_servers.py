@@ -103,3 +103,14 @@ def test_servers_are_undecided_only_while_too_few_others_answer():
     assert site.servers.undecided() == []
     assert site.readiness is Readiness.READY
     assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9001),)
+
+
+def test_a_server_that_nobody_could_ask_yet_is_not_starting_so_that_its_budget_does_not_run():
+    site = Site()
+    assert site.readiness is Readiness.COLD
+    site.servers.answered(site.servers.instances["digits-0"], False, "503", calm=5.0)
+    assert site.readiness is Readiness.STARTING
+    site.servers.doubt()
+    assert site.readiness is Readiness.COLD
+    site.servers.answered(site.servers.instances["digits-1"], False, "503", calm=5.0)
+    assert site.readiness is Readiness.STARTING

@@ -157,15 +157,19 @@ class Servers:
 
     def answered(self, instance: Instance, ok: bool, reason: str, calm: float) -> bool:
         """One answer to a probe. True when the instance is ready now and was not, or the other way round."""
-        changed = self.health[instance.name].took(ok, reason, self._clock(), calm=calm)
-        if changed:
+        health = self.health[instance.name]
+        first = not health.answered
+        changed = health.took(ok, reason, self._clock(), calm=calm)
+        if changed or first:
             self._learnt(instance.digest)
         return changed
 
     def doubt(self) -> None:
         """What was seen is old: every server has to be asked anew."""
-        for health in self.health.values():
+        for name, health in self.health.items():
             health.doubt(self._clock())
+            if not health.ready:
+                self._learnt_of(name)
 
     def take_over(self, workloads: Iterable[str]) -> None:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
@@ -257,4 +261,6 @@ class Servers:
         if workload in self._failed:
             self._readiness[workload] = Readiness.FAILED
         else:
-            self._readiness[workload] = Readiness.STARTING if self.running(workload) else Readiness.COLD
+            # A start-up budget counts from the first answer: a busy host, or a first start of thousands, asks late.
+            asked = any(one.running and self.health[one.name].answered for one in self._by_workload.get(workload, ()))
+            self._readiness[workload] = Readiness.STARTING if asked else Readiness.COLD
