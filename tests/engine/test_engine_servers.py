@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tidegate.engine.servers import Servers
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Instance
@@ -44,6 +46,18 @@ def test_a_new_release_is_ready_when_all_its_servers_are():
     assert site.readiness is Readiness.STARTING
     site.answers(1)
     assert site.readiness is Readiness.READY
+
+
+def test_a_release_starts_for_its_budget_from_the_first_answer_of_a_server_that_can_be_asked():
+    site = Site()
+    assert site.readiness is Readiness.COLD
+    site.answers(0, ok=False)
+    assert site.readiness is Readiness.STARTING
+    site.servers.doubt()
+    assert site.readiness is Readiness.COLD
+    nowhere = replace(site.servers.instances["digits-0"], address=None)
+    site.servers.saw([nowhere])
+    assert site.readiness is Readiness.STARTING
 
 
 def test_a_release_that_was_ready_stays_so_while_one_of_its_servers_answers():

@@ -261,6 +261,12 @@ class Servers:
         if workload in self._failed:
             self._readiness[workload] = Readiness.FAILED
         else:
-            # A start-up budget counts from the first answer: a busy host, or a first start of thousands, asks late.
-            asked = any(one.running and self.health[one.name].answered for one in self._by_workload.get(workload, ()))
-            self._readiness[workload] = Readiness.STARTING if asked else Readiness.COLD
+            self._readiness[workload] = Readiness.STARTING if self._asked(workload) else Readiness.COLD
+
+    def _asked(self, workload: str) -> bool:
+        """Whether a server of it runs and was asked: a start-up budget counts from the first answer, since a busy host, or a
+
+        first start of thousands, asks late. One without an address cannot be asked, and its budget counts all the same.
+        """
+        running = (one for one in self._by_workload.get(workload, ()) if one.running)
+        return any(one.address is None or self.health[one.name].answered for one in running)
