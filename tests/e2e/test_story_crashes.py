@@ -14,10 +14,12 @@ BAD = {"ERROR_RATE": "0.7"}
 
 def test_killed_between_the_verdict_and_the_revert_git_is_told_once(world: World) -> None:
     world.begin()
-    hook(world, "pre-receive", "sleep 4")  # so that the verdict is seen before git is
+    held = world.folder / "held"  # a push waits while it is there, so that the verdict is seen before git is told
+    hook(world, "pre-receive", f"for i in $(seq 2400); do test -e {held} || exit 0; sleep 0.05; done; exit 1")
     with world.traffic() as users:
         world.version("1.1.0", env=BAD)
         commit = world.deploy("1.1.0")
+        held.touch()
         world.until("rolled_back", commit=commit)
         world.wait(lambda: all(reply.version == "1.0.0" for reply in users.replies[-40:]), "its traffic to move")
         world.kill()
@@ -27,6 +29,7 @@ def test_killed_between_the_verdict_and_the_revert_git_is_told_once(world: World
         users.more(60)
         assert users.versions(killed).keys() == {"1.0.0"}, "traffic is safe all the while"
         unhook(world)
+        held.unlink()
         world.start()
         world.wait(lambda: world.head() != commit, "the revert commit")
         world.noted(commit, "rejected")

@@ -79,7 +79,9 @@ def test_a_release_that_is_slower_only_is_taken_back_with_one_sentence_everywher
 
     found = replayed(world)
     assert (found["verdict"], found["metric"], found["release"]) == ("fail", "latency_p95_ms", event["release"])
-    assert abs(found["at"] - event["at"]) < 3.0
+    assert abs(found["at"] - event["at"]) < 30.0, (
+        "the same trial; how late a busy controller reads the record is its own"
+    )
     assert found["observed"] > 1.5 * found["baseline"]
 
     drawn = tmp_path / "evidence.svg"

@@ -107,7 +107,7 @@ class World:
     def stop(self) -> int:
         """SIGTERM to the controller, and its exit code. What serves goes on serving."""
         self.processes[-1].send_signal(signal.SIGTERM)
-        return self.processes[-1].wait(30)
+        return self.processes[-1].wait(WITHIN)
 
     def clean(self) -> None:
         """End what this world started: controllers, gateway, servers; nothing else."""
