@@ -188,6 +188,29 @@ def test_replicas_come_and_go_without_a_failed_request(world: World, gateway: Ga
     assert world.backend("two").seen > 0
 
 
+def test_a_server_that_comes_back_at_another_address_gets_requests_only_when_envoy_knows_it(
+    world: World, gateway: Gateway
+) -> None:
+    gone = free_port()
+    before = {"v1": Upstream("v1", (("127.0.0.1", gone),))}
+    world.settle(gateway, split(1_000_000), **before)
+    table = Table((world.upstream("v1"), world.upstream("v2")), (split(0),))
+    with Load(world.port, "/digits/", clients=4) as load:
+        load.wait_for(50)
+        with stopped(pid_of(world)):
+            assert not gateway.apply(table).done
+            with pytest.raises(RetryLater, match="other addresses, which load first"):
+                gateway.set_weights([split(0)])
+        eventually(lambda: gateway.apply(table).done)
+        moved = time.monotonic()
+        eventually(lambda: load.releases(moved)["v1"] > 50)
+        for _ in range(10):  # and there and back, without Envoy being held
+            world.settle(gateway, split(1_000_000), **before)
+            world.settle(gateway, split(0))
+        load.wait_for(50)
+    assert load.failures == []
+
+
 def test_a_cluster_stays_for_the_drain_time_after_its_route_is_gone_and_requests_under_way_finish(world: World) -> None:
     gateway = world.open(drain=0.5)
     gateway.start()

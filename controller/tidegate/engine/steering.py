@@ -133,6 +133,8 @@ class Steering:
         for route in list(self._behind):
             split = traffic[route]
             before = self._steered.setdefault(route, split)
+            if _risen(before, split) & self._learnt:
+                continue  # its servers may have other addresses by now: `table` brings both, in the right order
             if before is not split and _weights(before) != _weights(split):
                 found = self._route(route, split, models)
                 if found is not None and not self._serves(found):  # the table may have brought them
@@ -240,6 +242,14 @@ class Steering:
 
 def _weights(split: Traffic) -> dict[str, tuple[int, tuple[tuple[str, int], ...]]]:
     return {arm.release.digest: (arm.weight, tuple(sorted(arm.segments.items()))) for arm in split.arms}
+
+
+def _risen(old: Traffic, new: Traffic) -> set[str]:
+    """The workloads that get something and had nothing."""
+    before, now = (
+        {arm.release.workload for arm in one.arms if arm.weight or any(arm.segments.values())} for one in (old, new)
+    )
+    return now - before
 
 
 def _known(old: Traffic, new: Traffic) -> bool:

@@ -106,6 +106,11 @@ def cluster(name: str, upstream: Upstream, *, proven: bool = False) -> bytes:
     return _cluster(name, addresses, common + (_EJECTING if proven and len(addresses) > 1 else b""))
 
 
+def leads(fragment: bytes, name: str, upstream: Upstream) -> bool:
+    """Whether a cluster, as a fragment of the clusters file, leads to the addresses of this upstream."""
+    return fragment in (cluster(name, upstream), cluster(name, upstream, proven=True))
+
+
 def clusters(page: Page) -> dict[str, bytes]:
     """All clusters of a model, by name: its servers, and what leads to its internal listeners."""
     inner = {name: _cluster(name, [{"envoy_internal_address": {"server_listener_name": name}}]) for name in page.inner}

@@ -198,15 +198,17 @@ class Gateway:
         looked = self._pending | book.moving.keys() | book.refused.keys()
         wanted = _entries(book.shares, looked)
         moving = {key for keys in book.moving.values() for key in keys} | _entries(book.shares, book.refused).keys()
-        # Weights first: the share of a bad release falls at once, whatever else has to be loaded.
-        live.write_keys(weights.layer(_entries(self._maybe, looked), wanted, moving | self._unsure, live.keys))
-        if not live.keys_live():
-            return "weights are loading"
-
         sound = self._sound(live)
-        self._write_clusters(live, sound)
-        if not live.taken(live.clusters):
-            return "clusters are loading"
+        early = self._early(live, wanted, looked, sound.values())
+        # Weights first: the share of a bad release falls at once, whatever else has to be loaded.
+        for later in (early, set()) if early else (early,):
+            shares = {key: entry for key, entry in wanted.items() if key not in later}
+            live.write_keys(weights.layer(_entries(self._maybe, looked), shares, moving | self._unsure, live.keys))
+            if not live.keys_live():
+                return "weights are loading"
+            self._write_clusters(live, sound)
+            if not live.taken(live.clusters):
+                return "clusters are loading"
 
         self._write_listeners(live, sound)
         if not live.taken(live.listeners):
@@ -237,11 +239,20 @@ class Gateway:
         """The fast path: give the arms of these routes the weights that they carry here, now. Seconds until Envoy confirmed.
 
         Only arms that are live already; arms left out get nothing. `apply` with the same routes keeps it so. Raises RetryLater
-        when an arm is not live yet, or when Envoy does not confirm within a second: the weights are on disk all the same.
+        when an arm is not live yet, or not with its servers' present addresses, or when Envoy does not confirm within a second:
+        then the weights are on disk all the same.
         """
         live = self._need_envoy()
         began = self._clock()
         keys = dict(live.keys)
+        routes = list(routes)
+        shares = {key: entry for route in routes for key, entry in names.route_shares(route).items()}
+        models = {route.model for route in routes}
+        early = self._early(live, shares, models, (self._book.pages.get(model) for model in models))
+        if early:
+            raise RetryLater(
+                f"the servers of {min(early)} have other addresses, which load first", where="gateway", delay=0.05
+            )
         for route in routes:
             for key, wanted in names.route_shares(route).items():
                 served = self._served.get(route.model, {}).get(key, {})
@@ -308,6 +319,22 @@ class Gateway:
         rotated = self._folder.rotate(path)
         self._admin.call("POST", "/reopen_logs")
         return rotated
+
+    def _early(self, live: Live, wanted: names.Shares, models: Iterable[str], pages: Iterable[Page | None]) -> set[str]:
+        """The entries in which an arm that has nothing would get requests before Envoy knows where its servers are by now.
+
+        A server that was started again has another address: its cluster leads nowhere until Envoy has taken the new file.
+        """
+        taken, named = live.clusters.good[1], _entries(self._maybe, models)
+        present = {name: upstream for page in pages if page is not None for name, upstream in page.clusters.items()}
+        found = set()
+        for key, entry in wanted.items():
+            before = named.get(key, {})
+            rising = (name for name in entry if entry[name] and not live.keys.get(f"{key}.{name}", before.get(name, 0)))
+            for name in rising:
+                if name in taken and name in present and not render.leads(taken[name], name, present[name]):
+                    found.add(key)
+        return found
 
     def _spare(self, live: Live) -> set[str]:
         """The clusters that nobody wants and no route that may be live names."""
