@@ -17,6 +17,8 @@ from tidegate.audit.archive import Archive
 from tidegate.engine.alerting import Alerting, Post
 from tidegate.engine.archiving import Archiving
 from tidegate.engine.catalog import Catalog
+from tidegate.engine.configs import FOLDER as CONFIGS
+from tidegate.engine.configs import ConfigFiles, no_file
 from tidegate.engine.desk import Desk
 from tidegate.engine.disagreements import FOLDER as SHADOW
 from tidegate.engine.duties import Duties
@@ -75,7 +77,8 @@ class Ends:
     our own. `post`: delivers alerts, to `notify` where a policy names nobody; None: nobody is told anything. `archive`: where
     closed files of the record go; None: they stay where they are.
     `shadow`: where reports on mirrored traffic go; None: this gateway mirrors nothing.
-    `providers`: the way to models behind an API; None: there is none.
+    `providers`: the way to models behind an API; None: there is none. `configs`: inference configs as files; None: no server
+    reads any.
     """
 
     journal: Journal
@@ -102,6 +105,7 @@ class Ends:
     archive: Archive | None = None
     shadow: Path | None = None
     providers: Providers | None = None
+    configs: ConfigFiles | None = None
     access: Access = field(default_factory=Access)
     desk: Desk | None = None
 
@@ -121,14 +125,15 @@ def assemble(ends: Ends) -> Controller:
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
     servers = ends.runtime.inner if isinstance(ends.runtime, WithProviders) else ends.runtime
     link = ends.providers.link if ends.providers is not None else no_link
-    staging = Staging(ends.store, mirror.blob, servers, ends.path, now, ends.envoy, link)
-    steering = Steering(ends.gateway, catalog, ends.record.rotate, link)
+    file = ends.configs.file if ends.configs is not None else no_file
+    staging = Staging(ends.store, mirror.blob, servers, ends.path, now, ends.envoy, link, file)
+    steering = Steering(ends.gateway, catalog, ends.record.rotate, link, file)
     journal = ends.journal
     losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), now, ends.clock)
     return Controller(
         journal=ends.journal,
         source=source,
-        needs=Needs(catalog, ends.store, mirror.blob, ends.providers),
+        needs=Needs(catalog, ends.store, mirror.blob, ends.providers, ends.configs),
         fleet=fleet,
         evidence=evidence,
         shadowing=Shadowing(ends.gateway, ends.shadow, now),
@@ -219,6 +224,7 @@ class Parts:
                 archive=Archive(settings.archive),
                 shadow=settings.state / SHADOW,
                 providers=self.providers,
+                configs=ConfigFiles(settings.state / CONFIGS),
                 post=lambda target, letter: send(target, letter, lambda named: secret(named, settings.root)),
                 notify=declared.notify,
                 access=Access(declared.sources, settings.root),

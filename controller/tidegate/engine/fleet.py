@@ -45,7 +45,8 @@ FORGIVEN = 60.0
 class Need:
     """One workload that has to run, `replicas` times. `fetch` brings the verified artifact's path, None without one.
 
-    A `provider` serves it elsewhere: `reach` says whether that one answers, within seconds of patience.
+    A `provider` serves it elsewhere: `reach` says whether that one answers, within seconds of patience. `configs`: the folder of
+    inference configs that its servers read.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Need:
     fetch: Callable[[], Path | None]
     provider: Provider | None = None
     reach: Callable[[float], tuple[bool, str]] | None = None
+    configs: Path | None = None
 
     @property
     def question(self) -> str:
@@ -64,7 +66,16 @@ class Need:
 
     def workload(self, replica: int, artifact: Path | None) -> Workload:
         """One replica of it, ready to start."""
-        return Workload(self.model, self.version, self.digest, replica, self.spec, artifact, provider=self.provider)
+        return Workload(
+            self.model,
+            self.version,
+            self.digest,
+            replica,
+            self.spec,
+            artifact,
+            provider=self.provider,
+            configs=self.configs,
+        )
 
     def name(self, replica: int) -> str:
         """The instance's name, known before its artifact is."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Entry
+from tidegate.engine.configs import Files, no_file
 from tidegate.engine.table import Links, arm_of, body_of, no_link
 from tidegate.evaluation.job import Job, Measured, Target
 from tidegate.evaluation.process import Cancelled, Ended, measure, run_command
@@ -27,7 +28,7 @@ from tidegate.rollout.acceptance import tolerated
 from tidegate.rollout.traffic import WHOLE, TrafficArm
 from tidegate.runtime.interface import Instance, Runtime
 from tidegate.runtime.launch import environment
-from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.model import EvaluationSet, Model
 from tidegate.spec.policy import Samples, Validate
 from tidegate.spec.release import Release
@@ -99,6 +100,7 @@ class Staging:
         now: Callable[[], float],
         envoy: str | None,
         link: Links = no_link,
+        file: Files = no_file,
     ) -> None:
         self._store = store
         self._blob = blob
@@ -107,6 +109,7 @@ class Staging:
         self._now = now
         self._envoy = envoy
         self._link = link
+        self._file = file
 
     def examine(
         self,
@@ -127,7 +130,7 @@ class Staging:
             raise NeedsPerson("it has no address", where=server.name, fix="look at it: tidegate status")
         provider = entry.version.provider
         link = self._link(release.workload, provider) if provider is not None else None
-        arm = arm_of(TrafficArm(release, "candidate", WHOLE), entry.model, entry, link)
+        arm = arm_of(TrafficArm(release, "candidate", WHOLE), entry.model, entry, link, self._file_of(entry))
         upstream = Upstream(arm.upstream, (server.address,), plan.how.request_timeout + SPARE, link, arm.keep_alive)
         own = bool(plan.how.image or plan.how.command)
         try:
@@ -168,6 +171,14 @@ class Staging:
                 found["evaluation"] = measure(job, plan.how.timeout, cancelled).to_doc()
             _enough(plan.examples, found["evaluation"])
         return found
+
+    def _file_of(self, entry: Entry) -> str | None:
+        """The config's file, which the server can read by now. Raises RetryLater when it cannot be written."""
+        try:
+            return self._file(entry)
+        except OSError as error:
+            why = f"the inference config's file cannot be written: {error.strerror or error}"
+            raise RetryLater(why, where=error.filename, fix="free some space on that disk") from error
 
     def _job(self, plan: Plan, target: Target, path: Path, sha256: str, model: Model, **more: Any) -> Job:
         examples = plan.examples
@@ -221,6 +232,7 @@ class Staging:
             "TIDEGATE_PROTOCOL": target.protocol,
             "TIDEGATE_PARAMETERS": json.dumps(body_of(target.protocol, entry.config) or {}),
             "TIDEGATE_SOCKET": through if docker else target.gateway,
+            "TIDEGATE_CONFIG": self._file_of(entry) or "",
         }
         env = {**facts, **{name: _filled(value, facts) for name, value in plan.how.env.items()}}
         command = [_filled(word, facts) for word in plan.how.command]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from tidegate.engine.catalog import Catalog
+from tidegate.engine.configs import Files, no_file
 from tidegate.engine.table import Endpoints, Links, Tables, build_route, no_link
 from tidegate.gateway.model import Route
 from tidegate.gateway.record import grown
@@ -40,11 +41,13 @@ class Steering:
         catalog: Catalog,
         rotate: RotateSettings | None = None,
         link: Links = no_link,
+        file: Files = no_file,
     ) -> None:
         self._gateway = gateway
         self._rotate = rotate or RotateSettings()
         self._catalog = catalog
         self._link = link
+        self._file = file
         self._steered: dict[str, Traffic] = {}
         self._routes: dict[str, tuple[Traffic, Model, Route]] = {}
         self._live: dict[str, tuple[object, float]] = {}
@@ -231,7 +234,8 @@ class Steering:
                 model = self._catalog.entry(split.arms[0].release).model
             if model is None:
                 return None
-            route = build_route(name, split, model, self._catalog.entry, self._link)
+            with _disk():  # a config's file is there before any request names it
+                route = build_route(name, split, model, self._catalog.entry, self._link, self._file)
         except TidegateError as error:
             self.unreadable[name] = error
             return known[2] if known else None

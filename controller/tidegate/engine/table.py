@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.catalog import Entry
+from tidegate.engine.configs import Files, no_file
 from tidegate.gateway.model import Arm, Link, Route, Table, Upstream
 from tidegate.rollout.traffic import Traffic, TrafficArm
 from tidegate.spec.inference import InferenceConfig
@@ -44,7 +45,8 @@ def upstream_of(arm: Arm, endpoints: tuple[tuple[str, int], ...]) -> Upstream:
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
     """What is merged into each JSON request body: OIP takes parameters in `parameters`, OpenAI at the top level.
 
-    For OpenAI also the tools and the shape of the answer; prompt and examples are no members of their own.
+    For OpenAI also the tools and the shape of the answer; prompt and examples are no members of their own. Servers of plain
+    HTTP read their config from a file (configs.py).
     """
     if config is None or protocol == "http":
         return None
@@ -59,8 +61,8 @@ def only_of(model: Model, version: ModelVersion) -> str | None:
     return served_as(version) if model.on_wrong_model == "refuse" else None
 
 
-def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None) -> Arm:
-    """An arm with what its release declares, and the way to its provider. `model` as it is declared now."""
+def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None, file: str | None = None) -> Arm:
+    """An arm with what its release declares, the way to its provider, its config's `file`. `model` as it is declared now."""
     config, runtime, protocol = entry.config, entry.version.runtime, model.protocol
     found = Arm(
         release=arm.release.id,
@@ -76,6 +78,7 @@ def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None
         link=link,
         only=only_of(model, entry.version),
         keep_alive=runtime is None or runtime.keep_alive,
+        file=file,
     )
     if config is None:
         return found
@@ -87,16 +90,24 @@ def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None
 
 
 def build_route(
-    name: str, split: Traffic, model: Model, entry: Callable[[Release], Entry], link: Links = no_link
+    name: str,
+    split: Traffic,
+    model: Model,
+    entry: Callable[[Release], Entry],
+    link: Links = no_link,
+    file: Files = no_file,
 ) -> Route:
-    """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration, and may raise."""
+    """One route of the table. `model` as it is declared now; `entry` gives a release's own declaration.
+
+    `entry` and `file` may raise.
+    """
     model_name, feature = split_route(name)
     arms = []
     for arm in split.arms:
         found = entry(arm.release)
         provider = found.version.provider
         way = link(arm.release.workload, provider) if provider is not None else None
-        arms.append(arm_of(arm, model, found, way))
+        arms.append(arm_of(arm, model, found, way, file(found)))
     tried = next((arm for arm in arms if arm.role == "candidate"), None)
     return Route(
         model=model_name,

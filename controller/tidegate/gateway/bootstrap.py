@@ -19,6 +19,7 @@ from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import (
     BY_MODEL,
     CALLER_HEADER,
+    CONFIG_HEADER,
     RECORD_STATE,
     RELEASE_HEADER,
     ROUTES,
@@ -51,7 +52,7 @@ _NO_FLAGS = ',"flags":null}\n'
 _FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
 _OPEN = Entrance()
 # Servers that hand headers to programs take `_` for `-`: neither form may be forged.
-_OWN_HEADERS = f"({RELEASE_HEADER}|{CALLER_HEADER})".replace("-", "[-_]")
+_OWN_HEADERS = f"({RELEASE_HEADER}|{CALLER_HEADER}|{CONFIG_HEADER})".replace("-", "[-_]")
 SEEN = {
     "time": _TIME,
     "request_id": "%REQ(X-REQUEST-ID)%",

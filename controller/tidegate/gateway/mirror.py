@@ -131,6 +131,9 @@ def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: b
         "match": {"prefix": "/"},
         "metadata": {"filter_metadata": {"tidegate": {"route": route.name}}},
         "route": {"cluster": cluster, "timeout": limit, "idle_timeout": limit},
+        # The copy comes as the request went to the release that served it.
+        "request_headers_to_remove": [render.CONFIG_HEADER],
+        "request_headers_to_add": render.choosing(arm),
         "typed_per_filter_config": {
             "envoy.filters.http.set_filter_state": render.filter_state(state),
             **render.merging(arm),

@@ -29,6 +29,8 @@ BY_MODEL = "tidegate.by_model"
 CALLERS = "tidegate.callers"
 CALLER_HEADER = "x-tidegate-caller"
 """Who calls, as callers.lua found out: no client can set it."""
+CONFIG_HEADER = "x-tidegate-config"
+"""The name of the file with the release's inference config, for servers that read it themselves: no client can set it."""
 SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
 USAGE = "tidegate.usage"
@@ -201,11 +203,11 @@ def _arm(
     ):  # the route has one timeout; a shorter one of an arm travels in the header that Envoy's router reads
         header = {"key": "x-envoy-upstream-rq-timeout-ms", "value": str(max(1, round(timeout * 1000)))}
         filters[TIMEOUT] = _mutating({"request_mutations": [{"append": {"header": header}}]})
-    told = {"header": {"key": RELEASE_HEADER, "value": arm.release}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    told = _header(RELEASE_HEADER, arm.release)
     return {
         "name": name,
         "weight": weights.get(name, 0),
-        "request_headers_to_add": [told],
+        "request_headers_to_add": [told, *choosing(arm)],
         "response_headers_to_add": [told],
         "typed_per_filter_config": filters,
     }
@@ -256,6 +258,15 @@ def merging(arm: Arm) -> dict[str, Any]:
     if arm.examples:
         context["examples"] = ",".join(_json(message) for message in arm.examples)
     return {"envoy.filters.http.lua": _lua(context)}
+
+
+def choosing(arm: Arm) -> list[dict[str, Any]]:
+    """The header by which a server that has several inference configs as files knows this arm's; none without one."""
+    return [_header(CONFIG_HEADER, arm.file)] if arm.file is not None else []
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def reading(arm: Arm) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from tidegate.spec.errors import NeedsPerson
 
 PIDS = 2048
 TMP = "rw,nosuid,nodev,noexec,mode=1777,size=256m"
+CONFIGS = "/configs"
+"""Where a server finds the folder of inference configs."""
 LOGS = {"max-size": "10m", "max-file": "3"}
 Mode = Literal["container", "published"]
 
@@ -39,8 +41,10 @@ def options(workload: Workload, instance: str, user: str, api: APIClient) -> dic
             fix="declare `runtime.image` by digest, or set `runtime: {kind: process}` in tidegate.yaml",
         )
     inside = f"/model/{workload.artifact.name}" if workload.artifact else None
-    command, env = expand(workload, inside, spec.port)
-    mounts = [Mount(inside, str(workload.artifact), type="bind", read_only=True)] if inside else []
+    configs = CONFIGS if workload.configs else None
+    command, env = expand(workload, inside, spec.port, configs)
+    shown = {inside: workload.artifact, configs: workload.configs}
+    mounts = [Mount(target, str(path), type="bind", read_only=True) for target, path in shown.items() if target]
     limits = spec.resources
     port = f"{spec.port}/tcp"
     return {
@@ -48,7 +52,7 @@ def options(workload: Workload, instance: str, user: str, api: APIClient) -> dic
         "command": command or None,
         "name": full_name(instance, workload.name),
         "environment": {"HOME": "/tmp", **env},  # noqa: S108 the only place inside the container that can be written
-        "labels": labels(workload, instance, spec.port),
+        "labels": labels(workload, instance, spec.port, configs),
         "user": user,
         "ports": [spec.port],
         "host_config": api.create_host_config(

@@ -7,11 +7,13 @@ faults.py sorts the engine's errors, address.py finds out how the gateway can re
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -21,13 +23,15 @@ from docker.types.daemon import CancellableStream
 from tidegate.runtime import container
 from tidegate.runtime.address import Reach
 from tidegate.runtime.events import Listener
-from tidegate.runtime.faults import engine_faults, is_conflict, is_missing_image
+from tidegate.runtime.faults import cannot_see, engine_faults, is_conflict, is_missing_image
 from tidegate.runtime.images import drop, idle, pull
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.labels import INSTANCE, NAME
 from tidegate.runtime.task import Task, TaskEnded, run_task
 from tidegate.spec.controller import RuntimeSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
+
+log = logging.getLogger(__name__)
 
 PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between tries to start: a name is taken some moments before its container can be seen."""
@@ -159,6 +163,9 @@ class DockerRuntime:
             if is_missing_image(error):
                 pull(self._client, str(workload.spec.image))
                 return None
+            if workload.configs is not None and cannot_see(error, workload.configs):
+                log.warning("%s starts without %s: the engine does not see it", workload.name, workload.configs)
+                return self._create(replace(workload, configs=None))
             raise
 
     def _inspect(self, name: str) -> dict[str, Any] | None:

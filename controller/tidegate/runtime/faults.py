@@ -47,6 +47,11 @@ def is_missing_image(error: APIError) -> bool:
     return isinstance(error, ImageNotFound) or (error.status_code == 404 and "image" in _text(error).lower())
 
 
+def cannot_see(error: APIError, path: Path) -> bool:
+    """A create that failed because this path, which is here, is not where the engine runs."""
+    return f"bind source path does not exist: {path}" in _text(error) and path.exists()
+
+
 def _refusal(error: APIError, doing: str) -> TidegateError:
     text = _text(error)
     message = f"the Docker engine refused to {doing}: {text}"

@@ -18,7 +18,8 @@ from tidegate.spec.version import Runtime as RuntimeSpec
 class Workload:
     """What has to run, one replica of one version. `digest` is Release.workload, `artifact` the verified file.
 
-    With a `provider` nothing runs here (providers.py).
+    With a `provider` nothing runs here (providers.py). `configs`: a folder in which the server finds inference configs, today's
+    and later ones; a runtime that cannot show it to the server starts it without.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Workload:
     artifact: Path | None = None
     release: str = ""
     provider: Provider | None = None
+    configs: Path | None = None
 
     @property
     def name(self) -> str:

@@ -182,7 +182,8 @@ class ProcessRuntime:
 
     def _launch(self, workload: Workload) -> None:
         port = free_port({instance.address[1] for instance in self.observe() if instance.address})
-        command, env = expand(workload, str(workload.artifact) if workload.artifact else None, port)
+        configs = str(workload.configs) if workload.configs else None
+        command, env = expand(workload, str(workload.artifact) if workload.artifact else None, port, configs)
         if not command:
             raise NeedsPerson(
                 "the version has no command, and this runtime runs commands",
@@ -197,7 +198,7 @@ class ProcessRuntime:
             "digest": workload.digest,
             "replica": workload.replica,
             "port": port,
-            "labels": labels(workload, self._instance, port),
+            "labels": labels(workload, self._instance, port, configs),
         }
         marker = {procfs.MARKER: self._marker(workload.name)}
         try:

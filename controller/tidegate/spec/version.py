@@ -53,8 +53,8 @@ class Resources(Part):
 
 
 class Runtime(Part):
-    """How the version is served. In `command` and `env`, `${TIDEGATE_ARTIFACT}` is the verified file's path and
-    `${TIDEGATE_PORT}` the port to listen on."""
+    """How the version is served. In `command` and `env`, `${TIDEGATE_ARTIFACT}` is the verified file's path,
+    `${TIDEGATE_PORT}` the port to listen on and, with `protocol: http`, `${TIDEGATE_CONFIGS}` the folder of inference configs."""
 
     image: Text | None = None
     command: tuple[Text, ...] = ()

@@ -1,8 +1,9 @@
 """A placeholder in `command` or `env` must be one that Tidegate fills in.
 
-`${TIDEGATE_ARTIFACT}` becomes the verified file's path and `${TIDEGATE_PORT}` the port. Anything else that begins with
-`${TIDEGATE_` reaches the server as it stands, and so does the artifact's name when the version has none: it starts, or
-rather does not, and the candidate is rejected without a hint. To mend, write one of the two names.
+`${TIDEGATE_ARTIFACT}` becomes the verified file's path, `${TIDEGATE_PORT}` the port, and `${TIDEGATE_CONFIGS}` the folder of
+inference configs, which servers of `protocol: http` have. Anything else that begins with `${TIDEGATE_` reaches the server as
+it stands, and so does the artifact's name when the version has none: it starts, or rather does not, and the candidate is
+rejected without a hint. To mend, write one of the three names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tidegate.rules.finding import Finding
 from tidegate.rules.rule import Example, Rule
 from tidegate.spec.vocabulary import similar
 
-KNOWN = ("TIDEGATE_ARTIFACT", "TIDEGATE_PORT")
+KNOWN = ("TIDEGATE_ARTIFACT", "TIDEGATE_CONFIGS", "TIDEGATE_PORT")
 _PLACEHOLDER = re.compile(r"\$\{?(TIDE_?GATE_\w+)\}?", re.IGNORECASE)
 
 
@@ -34,7 +35,11 @@ def check(context: Context) -> Iterator[Finding]:
 def _fault(text: str, name: str, artifact: bool) -> tuple[str, str] | None:
     if name not in KNOWN:
         meant = similar(name.upper(), KNOWN)
-        fix = f"did you mean ${{{meant}}}?" if meant else "write ${TIDEGATE_ARTIFACT} or ${TIDEGATE_PORT}"
+        fix = (
+            f"did you mean ${{{meant}}}?"
+            if meant
+            else "write ${TIDEGATE_ARTIFACT}, ${TIDEGATE_CONFIGS} or ${TIDEGATE_PORT}"
+        )
         return f"'{text}' is filled in by nobody", fix
     if name == KNOWN[0] and not artifact and text.startswith("${"):
         return f"'{text}' is asked for, and the version has no artifact", "add 'artifact:', or take the placeholder out"

@@ -1,8 +1,8 @@
-"""An inference config may only say what reaches the model: a prompt, examples and tools are for the protocol `openai`.
+"""An inference config may only say what reaches the model: with `open-inference` that is `parameters` alone.
 
-With `open-inference` only `parameters` are put into the request; with `http` nothing is, since nobody knows what the body
-means. What is ignored looks like a change that was tested: it walks its steps, is promoted, and does nothing. To mend, take
-the fields out, or put them where the server reads them: its artifact, its command or its environment.
+A prompt, examples and tools are put into requests of the protocol `openai`, and with `http` the server reads the whole config
+from a file. What is ignored looks like a change that was tested: it walks its steps, is promoted, and does nothing. To mend,
+take the fields out, or put them where the server reads them: its artifact, its command or its environment.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from tidegate.rules.rule import Example, Rule
 from tidegate.spec.inference import InferenceConfig
 
 CHAT: Final = ("system_prompt", "few_shot", "tools", "response_format")
-"""The fields that only OpenAI's protocol has a place for."""
+"""The fields that requests of the open inference protocol have no place for."""
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Look for fields that the gateway has no place for in requests of the model's protocol."""
     for folder in context.declared.models.values():
-        if folder.model is None or folder.model.value.protocol == "openai":
+        if folder.model is None or folder.model.value.protocol != "open-inference":
             continue
-        protocol = folder.model.value.protocol
         for config in folder.configs.values():
-            for field in CHAT if protocol == "open-inference" else ("parameters", *CHAT):
+            for field in CHAT:
                 if _given(config.value, field):
                     yield RULE.finding(
                         config,
                         (field,),
-                        f"'{field}' of '{config.value.name}' reaches nobody: requests of the protocol '{protocol}' "
-                        "have no place for it",
+                        f"'{field}' of '{config.value.name}' reaches nobody: requests of the protocol "
+                        "'open-inference' have no place for it",
                         f"take '{field}' out; what the server reads by itself belongs into the version",
                         key=True,
                     )

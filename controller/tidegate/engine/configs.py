@@ -1,0 +1,112 @@
+"""Inference configs as files, for servers that read them by themselves: plain HTTP, whose bodies the gateway cannot know.
+
+A folder a model, which its servers see as `TIDEGATE_CONFIGS`; a file a content, which the gateway names in a header of each
+request. Neighbours: table.py and staging.py ask for a file before they name it, needs.py has servers started with the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from tidegate.engine.catalog import Entry
+from tidegate.runtime.interface import Instance
+from tidegate.runtime.labels import CONFIGS
+from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.inference import InferenceConfig
+
+FOLDER: Final = "configs"
+"""In the controller's own folder."""
+PROTOCOL: Final = "http"
+"""The protocol of models whose servers read configs as files."""
+Files: TypeAlias = Callable[[Entry], str | None]
+"""A declaration to the name of the file that has its config, which is there from then on; None where requests say it all."""
+
+
+def no_file(_entry: Entry) -> str | None:
+    """No server reads files."""
+    return None
+
+
+def content_of(config: InferenceConfig) -> bytes:
+    """The file: what the config declares as one JSON object; fields that it does not declare are not there."""
+    said = config.model_dump(mode="json", exclude={"api", "kind", "reason", "evaluation"}, exclude_defaults=True)
+    return (json.dumps(said, ensure_ascii=False, sort_keys=True, indent=2) + "\n").encode()
+
+
+def name_of(config: InferenceConfig) -> str:
+    """`default@3f2a9c01d4e5.json`: the config's name, and a digest of the file's content."""
+    return f"{config.name}@{hashlib.sha256(content_of(config)).hexdigest()[:12]}.json"
+
+
+def unseen(entry: Entry, servers: Collection[Instance]) -> NeedsPerson | None:
+    """Why these servers cannot read the config of a release, None when they can or need not."""
+    if entry.model.protocol != PROTOCOL or entry.config is None:
+        return None
+    blind = [server.name for server in servers if server.running and not server.labels.get(CONFIGS)]
+    if not blind:
+        return None
+    return NeedsPerson(
+        f"it cannot read the inference config '{entry.config.name}': it runs without the folder of configs",
+        where=blind[0],
+        fix="started before Tidegate had that folder: stop it, and it is started again with it; an engine that does not "
+        "see the controller's `state` folder: give both one file system, or put the settings into a new version",
+    )
+
+
+class ConfigFiles:
+    """The folders of all models in one, `root`. Safe under several threads: a file has its content for good."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._idle: frozenset[Path] = frozenset()
+
+    def folder(self, model: str) -> Path:
+        """A model's folder, made if it is not there. It is never replaced: running containers hold on to it."""
+        folder = self._root / model
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # inside a container another user reads it
+        return folder
+
+    def file(self, entry: Entry) -> str | None:
+        """See `Files`. Raises OSError when it cannot be written."""
+        config = entry.config
+        if config is None or entry.model.protocol != PROTOCOL:
+            return None
+        path = self.folder(entry.model.name) / name_of(config)
+        content = content_of(config)
+        if not path.is_file() or path.read_bytes() != content:
+            _write(path, content)
+        return path.name
+
+    def keep(self, entries: Collection[Entry]) -> None:
+        """Remove what none of these need and none needed at the call before: what was sent with its name is answered by now."""
+        needed = {
+            self._root / entry.model.name / name_of(entry.config)
+            for entry in entries
+            if entry.config is not None and entry.model.protocol == PROTOCOL
+        }
+        idle = frozenset(path for path in self._root.glob("*/*") if path not in needed)
+        for path in idle & self._idle:
+            path.unlink(missing_ok=True)
+        self._idle = idle - self._idle
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, on disk before its name is: servers outlive this host's next power cut, and read it then."""
+    descriptor, fresh = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o644)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
