@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -128,6 +129,35 @@ def test_only_the_config_changes_and_no_server_is_touched(each_world: World) -> 
         world.wait(lambda: world.ask().received["parameters"]["top_k"] == 1, "the parameter of before")
     assert world.running() == before
     assert not users.failed()
+
+
+def test_a_plain_server_reads_the_config_of_each_release_from_its_file_and_is_not_touched(world: World) -> None:
+    world.model(protocol="http")
+    world.version("1.0.0", env={"FAIL_ABOVE": "0.5"})
+    world.until("promoted", commit=world.deploy("1.0.0"))
+    world.wait(lambda: world.ask().status == 200, "an answer")
+    forged = {"x-tidegate-config": "default@0123456789ab.json", "x_tidegate_config": "../other"}
+    assert world.ask(headers=forged).json["file"] is None, "a release without a config sends no header"
+    before = world.running()
+    with world.traffic() as users:
+        world.config(temperature=0.2)
+        world.until("promoted", commit=world.deploy("1.0.0", config="default"))
+        world.wait(lambda: world.ask(headers=forged).json["config"] != "", "the config")
+        good = world.ask(headers=forged).json
+        assert json.loads(good["config"]) == {"model": "digits", "name": "default", "parameters": {"temperature": 0.2}}
+        moment = time.time()
+        world.config(temperature=0.9)
+        commit = world.commit("Warmer")
+        world.until("rolled_back", commit=commit)
+        world.wait(lambda: "0.2" in world.at_remote("models/digits/configs/default.yaml"), "the revert")
+        told = time.time()
+        users.more(50)
+    during = [reply.json for reply in users.replies if reply.status and moment < reply.sent < told]
+    warm = {one["file"] for one in during if "error" in one}
+    assert len(warm) == 1 and good["file"] not in warm
+    assert {one["file"] for one in during} == {good["file"], *warm}, "both configs at the same time"
+    assert {one["pid"] for one in during} == {good["pid"]} and world.running() == before, "from the same process"
+    assert {reply.json["file"] for reply in users.replies if reply.sent > told} == {good["file"]}
 
 
 def test_a_person_takes_back_a_config_alone_by_pinning_it(world: World) -> None:

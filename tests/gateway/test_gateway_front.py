@@ -17,6 +17,7 @@ from support.gateways import World, arm
 from tidegate.gateway.bootstrap import CAUSE_HEADER
 from tidegate.gateway.front import front
 from tidegate.gateway.model import Route, Upstream
+from tidegate.gateway.render import CONFIG_HEADER
 from tidegate.gateway.supervisor import Gateway
 from tidegate.spec.errors import NeedsPerson
 
@@ -24,6 +25,7 @@ JSON = {"content-type": "application/json"}
 CONFIG = {
     "prompt": 'One "sentence".\n100 % Grüße',
     "examples": ({"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}),
+    "file": "default@0123456789ab.json",
     "body": {"temperature": 0.2, "max_tokens": 9, "tools": [{"type": "function"}], "options": {"deep": {"a": 1}}},
 }
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -72,6 +74,7 @@ def test_what_a_measured_server_gets_is_what_users_requests_become(
             seen = json.loads(said)
             if status == 200:
                 assert (seen["body"], seen["path"]) == (users.json["body"], users.json["path"])
+                assert {seen["headers"][CONFIG_HEADER], users.json["headers"][CONFIG_HEADER]} == {CONFIG["file"]}
             else:
                 assert seen["error"] == users.json["error"]
 

@@ -38,6 +38,12 @@ def answers(world: World, number: int) -> list[dict[str, Any]]:
     return eventually(lambda: found if len(found := reader.read(Cursor())[0]) >= number else None)
 
 
+def copies(world: World, request_id: str) -> dict[str, Any] | None:
+    """The shadow's kept answer to this request, once it is there."""
+    lines = RecordReader(world.state / "gateway" / "answers" / "answers.jsonl").read(Cursor())[0]
+    return next((line for line in lines if line["request_id"] == request_id and line["role"] == "shadow"), None)
+
+
 def told(line: dict[str, Any]) -> Any:
     """What the backend answered, by a kept answer."""
     return json.loads(base64.b64decode(line["body"]))
@@ -68,6 +74,22 @@ def test_the_shadow_gets_the_client_s_own_body_with_its_own_parameters_and_the_s
     assert seen["body"] == body.replace('"own":0', '"own":0,"mine":2'), "nothing of the other release's parameters"
     assert seen["headers"]["content-length"] == str(len(seen["body"].encode()))
     assert told(kept["stable"]) == answer.json
+
+
+def test_each_release_is_told_the_file_with_its_own_config_and_a_release_without_one_nothing(
+    world: World, gateway: Gateway
+) -> None:
+    forged = {"x-tidegate-config": "mine", "X_Tidegate_Config": "mine"}
+    own, others = arm("v1", file="default@a.json"), arm("v2", 0, role="candidate", file="default@b.json")
+    for shown in (others, replace(others, file=None)):
+        world.settle(gateway, Route("digits", None, (own, shown), moving=True, shadow=replace(shown, weight=1_000_000)))
+        answer = world.ask("/digits/", forged, "{}")
+        kept = eventually(lambda of=answer.headers["x-request-id"]: copies(world, of))
+        seen = told(kept)["headers"]
+        assert (seen.get("x-tidegate-config"), "x_tidegate_config" in seen) == (shown.file, False)
+        assert answer.json["headers"]["x-tidegate-config"] == "default@a.json", "as it was before the copy"
+    world.settle(gateway, Route("digits", None, (replace(own, file=None),)))
+    assert not {"x-tidegate-config", "x_tidegate_config"} & world.ask("/digits/", forged, "{}").json["headers"].keys()
 
 
 @pytest.mark.parametrize("how", ["slow", "failing", "dead"])

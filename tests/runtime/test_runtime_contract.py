@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -206,6 +207,22 @@ def test_artifact_and_port_are_filled_in_and_exported(place, artifact):
     assert seen["WHERE"] == f"at {seen['TIDEGATE_ARTIFACT']}"
     assert seen["TIDEGATE_ARTIFACT"].endswith("/model.onnx")
     assert get(instance, "/model") == (200, b"weights")
+
+
+def test_configs_that_come_later_are_read_in_the_folder_that_the_server_was_started_with(place, tmp_path):
+    folder = tmp_path / "configs" / "digits"
+    folder.mkdir(parents=True)
+    file = folder / "default@0123456789ab.json"
+    runtime = place.open()
+    workload = place.workload(env={"TIDEGATE_ARTIFACT": f"${{TIDEGATE_CONFIGS}}/{file.name}"})
+    with pytest.raises(NeedsPerson, match="the server gets no such folder"):
+        runtime.start(workload)
+    runtime.start(replace(workload, configs=folder))
+    instance = ready(runtime)
+    file.write_bytes(b"{}")
+    file.chmod(0o644)
+    assert get(instance, "/model") == (200, b"{}")
+    assert instance.labels["io.tidegate.configs"] == env_of(instance)["TIDEGATE_CONFIGS"]
 
 
 def test_a_placeholder_without_an_artifact_needs_a_person(place):

@@ -1,7 +1,8 @@
 """The artifact of the end-to-end tests' models: a model server in the standard library, its behaviour told by variables.
 
 VERSION stands in each answer; ERROR_RATE (0 to 1) of the answers are 500; LATENCY_MS is waited first; NOT_READY answers 503
-on /ready; EXIT_AFTER seconds it prints its last words and ends with code 7; a `temperature` above FAIL_ABOVE is a 500.
+on /ready; EXIT_AFTER seconds it prints its last words and ends with code 7; a `temperature` above FAIL_ABOVE is a 500, from
+the body or from the inference config's file that a header names.
 A body with a number `n` is asked for its `parity`: it is told wrong where n % 100 is below WRONG, and as NaN below NAN.
 ASKED_LOG names a file that gets a line for each POST.
 `POST` answers with what it received.
@@ -42,10 +43,13 @@ class Handler(BaseHTTPRequestHandler):
                 log.write(VERSION + "\n")
         if LATENCY:
             time.sleep(LATENCY)
-        if random.random() < ERROR_RATE or too_warm(received):
-            self.answer(500, {"version": VERSION, "error": "as asked"})
+        file = self.headers.get("x-tidegate-config")
+        config = (Path(os.environ["TIDEGATE_CONFIGS"]) / file).read_bytes() if file else b""
+        told = {"version": VERSION, "pid": os.getpid(), "path": self.path, "file": file, "config": config.decode()}
+        if random.random() < ERROR_RATE or too_warm(received) or too_warm(config):
+            self.answer(500, told | {"error": "as asked"})
             return
-        told = {"version": VERSION, "pid": os.getpid(), "path": self.path, "received": received.decode()}
+        told["received"] = received.decode()
         self.answer(200, told | parity(received))
 
     def answer(self, status: int, value: dict[str, object]) -> None:

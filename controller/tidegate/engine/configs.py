@@ -33,6 +33,11 @@ def no_file(_entry: Entry) -> str | None:
     return None
 
 
+def by_file(entry: Entry) -> InferenceConfig | None:
+    """The config that servers of this release read from a file; None where there is none, or the gateway sees to it."""
+    return entry.config if entry.model.protocol == PROTOCOL else None
+
+
 def content_of(config: InferenceConfig) -> bytes:
     """The file: what the config declares as one JSON object; fields that it does not declare are not there."""
     said = config.model_dump(mode="json", exclude={"api", "kind", "reason", "evaluation"}, exclude_defaults=True)
@@ -44,15 +49,13 @@ def name_of(config: InferenceConfig) -> str:
     return f"{config.name}@{hashlib.sha256(content_of(config)).hexdigest()[:12]}.json"
 
 
-def unseen(entry: Entry, servers: Collection[Instance]) -> NeedsPerson | None:
-    """Why these servers cannot read the config of a release, None when they can or need not."""
-    if entry.model.protocol != PROTOCOL or entry.config is None:
-        return None
+def unseen(config: InferenceConfig, servers: Collection[Instance]) -> NeedsPerson | None:
+    """Why these servers cannot read a config from its file, None when they can."""
     blind = [server.name for server in servers if server.running and not server.labels.get(CONFIGS)]
     if not blind:
         return None
     return NeedsPerson(
-        f"it cannot read the inference config '{entry.config.name}': it runs without the folder of configs",
+        f"it cannot read the inference config '{config.name}': it runs without the folder of configs",
         where=blind[0],
         fix="started before Tidegate had that folder: stop it, and it is started again with it; an engine that does not "
         "see the controller's `state` folder: give both one file system, or put the settings into a new version",
@@ -75,8 +78,8 @@ class ConfigFiles:
 
     def file(self, entry: Entry) -> str | None:
         """See `Files`. Raises OSError when it cannot be written."""
-        config = entry.config
-        if config is None or entry.model.protocol != PROTOCOL:
+        config = by_file(entry)
+        if config is None:
             return None
         path = self.folder(entry.model.name) / name_of(config)
         content = content_of(config)
@@ -87,9 +90,9 @@ class ConfigFiles:
     def keep(self, entries: Collection[Entry]) -> None:
         """Remove what none of these need and none needed at the call before: what was sent with its name is answered by now."""
         needed = {
-            self._root / entry.model.name / name_of(entry.config)
+            self._root / entry.model.name / name_of(config)
             for entry in entries
-            if entry.config is not None and entry.model.protocol == PROTOCOL
+            if (config := by_file(entry)) is not None
         }
         idle = frozenset(path for path in self._root.glob("*/*") if path not in needed)
         for path in idle & self._idle:

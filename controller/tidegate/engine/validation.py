@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tidegate.engine.catalog import Catalog, Entry
-from tidegate.engine.configs import unseen
+from tidegate.engine.configs import by_file, unseen
 from tidegate.engine.fleet import Fleet
 from tidegate.engine.staging import Plan, Staging, plan_of
 from tidegate.engine.summary import short_report
@@ -167,7 +167,8 @@ class Validation:
     def _by_itself(self, state: RouteState, candidate: Candidate) -> Answer:
         release = candidate.release
         entry = self._catalog.entry(release)
-        blind = unseen(entry, self._fleet.servers.of(release.workload))
+        config = by_file(entry)
+        blind = unseen(config, self._fleet.servers.of(release.workload)) if config is not None else None
         if blind is not None:
             raise blind
         plan = plan_of(release, entry.model, candidate.policy.validation)
