@@ -73,7 +73,7 @@ def test_a_file_goes_when_nobody_needed_it_twice_and_the_folder_stays(tmp_path: 
     files = ConfigFiles(tmp_path)
     warm = entry(config(parameters={"t": 0.9}))
     stays, goes = files.file(entry(config())), files.file(warm)
-    folder = files.folder("digits")
+    folder = files.make("digits")
 
     def there(*needed: Entry) -> set[str]:
         files.keep(needed)
@@ -85,7 +85,7 @@ def test_a_file_goes_when_nobody_needed_it_twice_and_the_folder_stays(tmp_path: 
     assert there(entry(config())) == {stays}
     before = folder.stat().st_ino
     assert there() == {stays} and there() == set()
-    assert files.folder("digits").stat().st_ino == before
+    assert files.make("digits").stat().st_ino == before
 
 
 def test_servers_that_were_started_without_the_folder_are_named() -> None:
@@ -105,7 +105,9 @@ class Repository:
         fields = {"model": "digits", "name": "default", "parameters": {"t": commit}}
         texts = {
             "model": declare.model("digits", protocol=self.protocol),
-            "versions": declare.version("digits", "1.0.0", "process", None),
+            "versions": declare.flow(
+                "ModelVersion", {"model": "digits", "version": "1.0.0", "reason": "r", "runtime": {}}
+            ),
             "configs": declare.flow("InferenceConfig", fields),
         }
         return texts[kind].encode()
@@ -123,7 +125,7 @@ def test_servers_of_plain_http_get_the_folder_also_before_there_is_a_config(
     needs = Needs(Catalog(Repository(protocol).blob), unasked, unasked, None, ConfigFiles(tmp_path))
     need = needs.of(release("c1", None), 1)
     assert need.workload(0, None).configs == (tmp_path / "digits" if folder else None)
-    assert (tmp_path / "digits").is_dir() == folder
+    assert need.fetch() is None and (tmp_path / "digits").is_dir() == folder
 
 
 class Watching:
@@ -158,7 +160,7 @@ def test_a_file_is_there_before_the_gateway_hears_its_name_and_while_a_route_is_
     unasked: Any = None
     needs = Needs(catalog, unasked, unasked, None, files)
     fields = PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]})
-    trial = RouteState("digits", stable=old, candidate=Candidate(new, "warm", Phase.CANARY, 0.0, fields))
+    trial = RouteState("digits", stable=old, candidate=Candidate(new, "warm", Phase.SHIFTING, 0.0, fields))
     for state, left in (
         (trial, 2),
         (trial, 2),
@@ -186,12 +188,12 @@ def test_a_config_is_held_while_a_server_cannot_read_it_and_goes_on_when_it_can(
     validation = Validation(Catalog(Repository().blob), unasked, fleet, unasked, unasked)
     fields = PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]})
 
-    def asked(given: str | None) -> Any:
-        candidate = Candidate(release("warm", given), "warm", Phase.VALIDATING, 0.0, fields)
+    def asked(commit: str, given: str | None = "default") -> Any:
+        candidate = Candidate(release(commit, given), commit, Phase.VALIDATING, 0.0, fields)
         return validation.answers(RouteState("digits", candidate=candidate))
 
-    assert asked(None).judged == {"w" * 64: ""}, "no config, nothing to read"
-    held = asked("default")
+    assert asked("cold", None).judged == {"c" * 64: ""}, "no config, nothing to read"
+    held = asked("warm")
     assert held.judged == {} and "cannot read the inference config 'default'" in held.unproven["w" * 64]
     fleet.found = (server(**{"io.tidegate.configs": "/configs"}),)
-    assert asked("default").judged == {"w" * 64: ""}
+    assert asked("warm").judged == {"w" * 64: ""}

@@ -70,8 +70,12 @@ class ConfigFiles:
         self._idle: frozenset[Path] = frozenset()
 
     def folder(self, model: str) -> Path:
-        """A model's folder, made if it is not there. It is never replaced: running containers hold on to it."""
-        folder = self._root / model
+        """The path of a model's folder."""
+        return self._root / model
+
+    def make(self, model: str) -> Path:
+        """The folder, made if it is not there. It is never replaced: running containers hold on to it. Raises OSError."""
+        folder = self.folder(model)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)  # inside a container another user reads it
         return folder
@@ -81,7 +85,7 @@ class ConfigFiles:
         config = by_file(entry)
         if config is None:
             return None
-        path = self.folder(entry.model.name) / name_of(config)
+        path = self.make(entry.model.name) / name_of(config)
         content = content_of(config)
         if not path.is_file() or path.read_bytes() != content:
             _write(path, content)
@@ -90,7 +94,7 @@ class ConfigFiles:
     def keep(self, entries: Collection[Entry]) -> None:
         """Remove what none of these need and none needed at the call before: what was sent with its name is answered by now."""
         needed = {
-            self._root / entry.model.name / name_of(config)
+            self.folder(entry.model.name) / name_of(config)
             for entry in entries
             if (config := by_file(entry)) is not None
         }

@@ -67,18 +67,20 @@ class Needs:
             raise InternalError(f"{release.label} has neither a runtime nor a provider", where="needs")
         artifact = version.artifact
 
+        files = self._configs if entry.model.protocol == PROTOCOL else None
+
         def fetch() -> Path | None:
+            if files is not None:
+                self._make(files, release.model)
             return self._fetch(artifact, release.commit) if artifact else None
 
-        configs = self._folder(entry.model)
+        configs = files.folder(release.model) if files is not None else None
         return Need(release.model, release.version, release.workload, version.runtime, replicas, fetch, configs=configs)
 
-    def _folder(self, model: Model) -> Path | None:
-        """The folder of configs that the model's servers read, also before there is any: one may come while they run."""
-        if self._configs is None or model.protocol != PROTOCOL:
-            return None
+    def _make(self, files: ConfigFiles, model: str) -> None:
+        """The folder of configs that a model's servers read, also before there is any: one may come while they run."""
         try:
-            return self._configs.folder(model.name)
+            files.make(model)
         except OSError as error:
             why = f"the folder of inference configs cannot be made: {error.strerror or error}"
             raise RetryLater(why, where=error.filename, fix="free some space on that disk") from error

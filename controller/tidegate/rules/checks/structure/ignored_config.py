@@ -65,5 +65,8 @@ RULE = Rule(
             at="few_shot:",
         ),
     ),
-    good=(Example("models/assistant/configs/default.yaml", "few_shot: []\n", "client_override: reject\n"),),
+    good=(
+        Example("models/assistant/configs/default.yaml", "few_shot: []\n", "client_override: reject\n"),
+        Example("models/digits/model.yaml", "protocol: http\n", "protocol: open-inference\n"),
+    ),
 )
