@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -50,7 +52,7 @@ def test_a_file_holds_what_the_config_declares_and_is_named_for_that() -> None:
     assert json.loads(content_of(one)) == {
         "model": "digits", "name": "default", "parameters": {"t": 0.5}, "system_prompt": "Grüße",
     }  # fmt: skip
-    same = config(system_prompt="Grüße", parameters={"t": 0.50}, evaluation=None, reason="another")
+    same = config(system_prompt="Grüße", parameters={"t": 0.50}, reason="another")
     assert name_of(one) == name_of(same) and name_of(one).startswith("default@") and name_of(one).endswith(".json")
     others = {name_of(config(parameters={"t": 0.6})), name_of(config("warm", parameters={"t": 0.5})), name_of(one)}
     assert len(others) == 3
@@ -110,7 +112,7 @@ class Repository:
             ),
             "configs": declare.flow("InferenceConfig", fields),
         }
-        return texts[kind].encode()
+        return str(texts[kind]).encode()
 
 
 def release(commit: str, given: str | None = "default") -> Release:
@@ -144,7 +146,8 @@ class Watching:
 
 
 class Applied:
-    done, waiting, refused = True, "", {}
+    done, waiting = True, ""
+    refused: Mapping[str, str] = MappingProxyType({})
 
 
 def test_a_file_is_there_before_the_gateway_hears_its_name_and_while_a_route_is_hot(tmp_path: Path) -> None:

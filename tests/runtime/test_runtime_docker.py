@@ -11,10 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
 
 from support.engine import eventually
 from support.places import DIGEST, ended, env_of, get, only, ready
 from tidegate.runtime.docker import DockerRuntime
+from tidegate.runtime.faults import cannot_see
 from tidegate.runtime.interface import Workload
 from tidegate.runtime.select import open_runtime
 from tidegate.spec.controller import RuntimeSettings
@@ -249,6 +251,14 @@ def test_auto_takes_the_containers_own_address_where_the_bridge_is_on_this_host(
     runtime = docker_place.open()
     runtime.start(docker_place.workload())
     assert ready(runtime).address[1] == 8080
+
+
+def test_a_folder_that_is_here_and_not_where_the_engine_runs_is_told_from_one_that_is_gone(tmp_path):
+    text = 'invalid mount config for type "bind": bind source path does not exist: {}'
+    here, gone = (APIError("400", explanation=text.format(path)) for path in (tmp_path, tmp_path / "gone"))
+    assert cannot_see(here, tmp_path)
+    assert not cannot_see(here, tmp_path / "other")
+    assert not cannot_see(gone, tmp_path / "gone")
 
 
 def test_an_artifact_that_vanished_from_the_cache_is_tried_again(docker_place, tmp_path):

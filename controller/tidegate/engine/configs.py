@@ -40,7 +40,7 @@ def by_file(entry: Entry) -> InferenceConfig | None:
 
 def content_of(config: InferenceConfig) -> bytes:
     """The file: what the config declares as one JSON object; fields that it does not declare are not there."""
-    said = config.model_dump(mode="json", exclude={"api", "kind", "reason", "evaluation"}, exclude_defaults=True)
+    said = config.model_dump(mode="json", exclude={"api", "kind", "reason", "evaluation"}, exclude_unset=True)
     return (json.dumps(said, ensure_ascii=False, sort_keys=True, indent=2) + "\n").encode()
 
 
