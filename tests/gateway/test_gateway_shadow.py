@@ -80,8 +80,8 @@ def test_each_release_is_told_the_file_with_its_own_config_and_a_release_without
     world: World, gateway: Gateway
 ) -> None:
     forged = {"x-tidegate-config": "mine", "X_Tidegate_Config": "mine"}
-    own, others = arm("v1", file="default@a.json"), arm("v2", 0, role="candidate", file="default@b.json")
-    for shown in (others, replace(others, file=None)):
+    own, other = arm("v1", file="default@a.json"), arm("v2", 0, role="candidate", file="default@b.json")
+    for shown in (other, arm("v3", 0, role="candidate")):
         copied = replace(shown, role="shadow", weight=1_000_000)
         world.settle(gateway, Route("digits", None, (own, shown), moving=True, shadow=copied))
         answer = world.ask("/digits/", forged, "{}")

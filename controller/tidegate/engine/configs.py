@@ -57,8 +57,8 @@ def unseen(config: InferenceConfig, servers: Collection[Instance]) -> NeedsPerso
     return NeedsPerson(
         f"it cannot read the inference config '{config.name}': it runs without the folder of configs",
         where=blind[0],
-        fix="merge a new version, whose servers have it, or stop this one: it is started again with it. If it was started since the "
-        "last upgrade, the Docker engine does not see the controller's `state` folder: give both one file system",
+        fix="merge a new version, whose servers have it, or stop this one: it is started again with it. If it was started since "
+        "the last upgrade, the Docker engine does not see the controller's `state` folder: give both one file system",
     )
 
 
