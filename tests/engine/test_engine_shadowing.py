@@ -73,6 +73,21 @@ def test_halves_meet_in_whatever_order_they_come(tmp_path: Path) -> None:
     assert report.missing == 0
 
 
+def test_a_report_that_cannot_be_written_costs_no_window_and_is_written_with_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "shadow"
+    folder.write_text("")  # where the folder should be, a file is
+    own, _ = comparing(folder)
+    own.take(line("1", {"y": 1}), 0.0)
+    own.take(line("1", {"y": 1}, shadow=True), 1.0)
+    assert told(own.close(10.0)) == [(0.0, 10.0, 1, 1, 0)]
+    assert "the report on mirrored answers cannot be written" in caplog.text
+    folder.unlink()
+    own.close(20.0)
+    assert json.loads(report_file(folder, "digits/archive").read_bytes())["pairs"] == 1
+
+
 def test_a_lost_copy_is_missing_and_never_agreement(tmp_path: Path) -> None:
     own, report = comparing(tmp_path)
     for number in range(10):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from sim_end import STALE
 from sim_people import CONFIGS, FEATURES, POLICIES, VERSIONS
 from sim_pilot import Home, Pilot
 from sim_watch import Watcher
@@ -268,6 +269,7 @@ class Stage:
         world = self.world
         world.say("-- from here on all is well")
         world.until.clear()
+        world.unseen_until = min(world.unseen_until, world.mono)
         world.armed.clear()
         self.watch.stir()
         for box in world.boxes.values():
@@ -291,6 +293,10 @@ class Stage:
         if what == "deaf":
             for box in world.boxes.values():
                 box.deaf = world.mono + seconds
+        if what == "runtime":
+            if world.mono > world.unseen_until + STALE:
+                world.unseen_since = world.mono
+            world.unseen_until = world.mono + seconds
         world.until[what] = world.mono + seconds
 
     def kill(self, number: int, again: float) -> None:

@@ -392,11 +392,16 @@ class Watcher(AtTheEnd):
             and any(
                 box.digest == digest
                 and box.answers(world.mono)
-                and world.mono - max(box.ready_at, box.deaf, box.ill) > STALE
+                and world.mono - max(box.ready_at, box.deaf, box.ill, self._unseen(box)) > STALE
                 for box in world.boxes.values()
             )
             and not self._lately(digest)
         )
+
+    def _unseen(self, box: Any) -> float:
+        """Until when a server that began to answer shortly before the runtime fell silent, or later, could not be seen."""
+        world = self.world
+        return world.unseen_until if box.ready_at + STALE > world.unseen_since else 0.0
 
     def _hung(self) -> bool:
         """Whether questions that were asked while everything hung may still be without their answers."""

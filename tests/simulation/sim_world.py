@@ -115,6 +115,7 @@ class World:
         self._owed: dict[str, float] = {}
         self._refs = 0
         self.until: dict[str, float] = {}
+        self.unseen_since = self.unseen_until = 0.0  # between them nobody learns what runs
         self.armed: dict[str, list[str]] = {}
         self.told: list[str] = []
         self.current: Pilot | None = None

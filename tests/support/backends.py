@@ -48,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         backend = self.server.backend
         size = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(size)
+        if len(body) < size:  # whoever sent it gave up: half a request is none
+            self.close_connection = True
+            return
         backend.seen += 1
         if backend.delay:
             time.sleep(backend.delay)

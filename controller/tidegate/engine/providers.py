@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -78,7 +79,7 @@ class Providers:
         if file.exists() and file.read_bytes() == content:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = file.with_suffix(f".{os.getpid()}.new")
+        fresh = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")  # two replicas start at once
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(content)

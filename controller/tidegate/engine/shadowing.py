@@ -235,7 +235,12 @@ class Comparing:
         window = Pairs(self._opened, now, self._pairs, self._agreed, missing - self._told_missing, *arms)
         self._opened, self._pairs, self._agreed = now, 0, 0
         self._halves, self._told_missing = (Half(), Half()), missing
-        self._report.save(now)
+        try:
+            self._report.save(now)
+        except (
+            OSError
+        ) as error:  # a full disk costs the report of this window, not the rollout: the next one is written whole
+            log.warning("the report on mirrored answers cannot be written: %s", error)
         return (window,) if window.missing or window.shadow.requests else ()
 
     def _overdue(self, now: float) -> int:

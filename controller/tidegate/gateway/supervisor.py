@@ -245,16 +245,15 @@ class Gateway:
         live = self._need_envoy()
         began = self._clock()
         keys = dict(live.keys)
-        routes = list(routes)
-        shares = {key: entry for route in routes for key, entry in names.route_shares(route).items()}
-        models = {route.model for route in routes}
+        told = [(route, names.route_shares(route)) for route in routes]
+        models = {route.model for route, _ in told}
+        shares = {key: entry for _, entries in told for key, entry in entries.items()}
         early = self._early(live, shares, models, (self._book.pages.get(model) for model in models))
         if early:
-            raise RetryLater(
-                f"the servers of {min(early)} have other addresses, which load first", where="gateway", delay=0.05
-            )
-        for route in routes:
-            for key, wanted in names.route_shares(route).items():
+            late = min(route.name for route, entries in told if early & entries.keys())
+            raise RetryLater(f"servers of {late} have other addresses, which load first", where="gateway", delay=0.05)
+        for route, entries in told:
+            for key, wanted in entries.items():
                 served = self._served.get(route.model, {}).get(key, {})
                 missing = [name for name, weight in wanted.items() if weight > 0 and name not in served]
                 if missing:
