@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.analysis.judge import Analysis, absorb, begin, verdict
+from tidegate.analysis.judge import Analysis, absorb, begin, renew, verdict
 from tidegate.analysis.latency import histogram
 from tidegate.analysis.model import Arm, Batch, Result
 from tidegate.spec.policy import Guardrail
@@ -91,12 +91,29 @@ def test_pairs_and_requests_are_kept_apart() -> None:
     assert said.promotable
 
 
-def test_without_pairs_no_step_is_held_and_nobody_promoted() -> None:
+def test_after_the_shadow_nobody_waits_for_pairs_and_in_it_nothing_is_shown_without_them() -> None:
     users = Batch(0, 0.0, 10.0, Arm(500, 5), Arm(500, 5), share=0.5)
-    said = verdict(after(begin(rails(AGREEMENT, OF_USERS), 0.99), users), at=0.0)
-    assert said.result is Result.COLLECTING
+    analysis = after(begin(rails(AGREEMENT | {"margin": 0.9}, OF_USERS), 0.99), users)
+    said = verdict(analysis, at=0.0)
+    assert said.result is Result.PASS
+    assert said.promotable
+    assert said.sentence.startswith("error rate")
+    said = verdict(analysis, at=0.0, mirrored=True)
+    assert said.result is Result.NO_DATA
     assert not said.promotable
     assert said.sentence == "agreement: no data from shadow yet"
+
+
+def test_edited_guardrails_keep_what_the_pairs_have_shown_for_those_that_stay() -> None:
+    users = Batch(0, 30.0, 40.0, Arm(500, 5), Arm(500, 5), share=0.5)
+    old = after(begin(rails(AGREEMENT, OF_USERS, SLOW), 0.99), *(pairs(i, 100, 100) for i in range(3)), users)
+    new = renew(old, rails(SLOW | {"max_ratio": 1.2}, OF_USERS, AGREEMENT), 0.99)
+    new = Analysis.from_doc(json.loads(json.dumps(new.to_doc())))
+    seen = [one.candidate_requests for one in verdict(new, at=0.0, mirrored=True).judgements]
+    assert seen == [0, 0, 300], "an edited one begins anew, and so does one on users' requests"
+    more = after(new, pairs(new.mirrored.last + 1, 100, 100))
+    assert [one.candidate_requests for one in verdict(more, at=0.0).judgements] == [100, 0, 400]
+    assert renew(old, rails(AGREEMENT), 0.9) == begin(rails(AGREEMENT), 0.9), "another confidence is another test"
 
 
 def test_a_margin_is_excluded_by_pairs_before_anybody_was_served() -> None:

@@ -130,6 +130,19 @@ def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int 
     return Analysis(confidence, attempt, tuple(guards))
 
 
+def renew(old: Analysis, guardrails: tuple[Guardrail, ...], confidence: float) -> Analysis:
+    """A new analysis for edited guardrails, which keeps what a shadow's pairs have shown for those that stay as they were.
+
+    Nothing is mirrored after the shadow's step: such evidence would never come again. All others begin anew.
+    """
+    new = begin(guardrails, confidence, attempt=old.attempt)
+    if confidence != old.confidence:
+        return new
+    paired = [g for g in old.guards if g.guardrail.paired]
+    guards = (next((known for known in paired if known.guardrail == g.guardrail), g) for g in new.guards)
+    return replace(new, guards=tuple(guards), mirrored=old.mirrored)
+
+
 def _guard(
     guardrail: Guardrail, rails: tuple[Guardrail, ...], delta: float, doc: Mapping[str, Any] | None = None
 ) -> AnyGuard:
@@ -188,7 +201,7 @@ def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = (), 
 
     `at` in epoch seconds; `now_open` are incomplete batches, which only `immediate` guardrails look at. A failure stays
     one, and a disaster is one even while the comparison is invalid: it compares nothing. `mirrored`: in a shadow step, in
-    which only guardrails on its pairs can have data; in the others only those have none to wait for.
+    which only guardrails on its pairs can have data; in the others those have said what they had to say (that step's gate).
     """
     settings = analysis.settings
     stable_cells: tuple[int, ...] = ()
@@ -204,8 +217,11 @@ def verdict(analysis: Analysis, *, at: float, now_open: tuple[Batch, ...] = (), 
         judged.append(opinion(seen, settings, settings.weights[index], whole, cells, failed))
     result, sentence, culprit = _decide(analysis, tuple(judged), mirrored)
     promotable = (analysis.n_c > 0 or mirrored) and all(
-        (j.result is not Result.NO_DATA or (mirrored and not g.guardrail.paired))
-        and (g.guardrail.margin is None or j.excluded)
+        (g.guardrail.paired and not mirrored)
+        or (
+            (j.result is not Result.NO_DATA or (mirrored and not g.guardrail.paired))
+            and (g.guardrail.margin is None or j.excluded)
+        )
         for g, j in zip(analysis.guards, judged, strict=True)
     )
     return Verdict(
@@ -240,10 +256,10 @@ def _with_open(guard: AnyGuard, analysis: Analysis, now_open: tuple[Batch, ...])
 def _decide(analysis: Analysis, judged: tuple[Judgement, ...], mirrored: bool) -> tuple[Result, str, Judgement | None]:
     """The joint result, its sentence, and the judgement that leads it."""
     by: dict[Result, list[Judgement]] = {}
-    elsewhere: list[Judgement] = []  # those whose data come in other steps: nothing is held for them, nobody promoted
+    elsewhere: list[Judgement] = []  # those whose data come in other steps: nothing is held for them
     for g, j in zip(analysis.guards, judged, strict=True):
-        missing = j.result is Result.NO_DATA and g.guardrail.paired is not mirrored
-        (elsewhere if missing else by.setdefault(j.result, [])).append(j)
+        missing = j.result is Result.NO_DATA or (j.result is Result.COLLECTING and not mirrored)
+        (elsewhere if missing and g.guardrail.paired is not mirrored else by.setdefault(j.result, [])).append(j)
     disasters = [
         j for g, j in zip(analysis.guards, judged, strict=True) if g.guardrail.immediate and j.result is Result.FAIL
     ]
@@ -264,7 +280,7 @@ def _decide(analysis: Analysis, judged: tuple[Judgement, ...], mirrored: bool) -
             return result, by[result][0].sentence, by[result][0]
     if not analysis.n_c and not mirrored:
         return Result.NO_DATA, "no candidate requests yet", None
-    waiting = [*by.get(Result.COLLECTING, []), *(() if mirrored else elsewhere)]
+    waiting = by.get(Result.COLLECTING, [])
     if not waiting:
         first_pass = next(
             (

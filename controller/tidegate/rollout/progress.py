@@ -5,11 +5,12 @@ Neighbours: steps.py says when a step is over, holding.py what holds, finish.py 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from tidegate.analysis.judge import Analysis, renew
 from tidegate.analysis.model import Result
 from tidegate.rollout.capacity import share_of
-from tidegate.rollout.evidence import MOST_MISSING, blocking, same_test, too_many_missing
+from tidegate.rollout.evidence import MOST_MISSING, blocking, pairs_judged_from, same_test, too_many_missing
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
 from tidegate.rollout.room import enlarge, wanting
@@ -113,9 +114,18 @@ def _next_share(turn: Turn, candidate: Candidate) -> float:
     return share_of(path(policy, candidate.config_only)[index]) if index is not None else 1.0
 
 
-def _unseen(turn: Turn, candidate: Candidate, _: Step) -> Wait | None:
+def _unseen(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
     """A guardrail whose metric never came: no step ends on that, until the policy's no_data says so."""
     said = candidate.verdict
+    if step.shadow is not None and not candidate.waived:
+        rails = candidate.policy.guardrails
+        seen = [j.result is not Result.NO_DATA for j in said.judgements] if said is not None else [False] * len(rails)
+        unjudged = [g.metric for g, has_data in zip(rails, seen, strict=True) if g.paired and not has_data]
+        if unjudged and turn.now < pairs_judged_from(candidate) + candidate.policy.batch:
+            over = format_duration(candidate.policy.warm_up)
+            return Wait(Hold.TOO_FEW, f"step '{step.name}': nothing is judged in the first {over}, the warm-up")
+        if unjudged:
+            return _without_data(turn, candidate, f"{unjudged[0]}: no pair of answers says anything about it")
     if said is None or said.result is not Result.NO_DATA:
         return None
     return _without_data(turn, candidate, said.sentence)
@@ -177,7 +187,7 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         waived=False,
         no_data_since=turn.now,
         traffic_since=turn.now if since is None and not mirrors else since,
-        analysis=candidate.analysis if keep else None,
+        analysis=candidate.analysis if keep else _renewed(candidate, policy),
         verdict=candidate.verdict if keep else None,
         record=candidate.record if watched else None,
         room=max(candidate.room, share_of(step)),
@@ -186,10 +196,17 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
     return None
 
 
+def _renewed(candidate: Candidate, policy: PolicyFields) -> dict[str, Any] | None:
+    """The analysis under edited guardrails."""
+    if candidate.analysis is None:
+        return None
+    return renew(Analysis.from_doc(candidate.analysis), policy.guardrails, policy.confidence).to_doc()
+
+
 def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
     """Promote when every margin is excluded; silence promotes nobody."""
     said = candidate.verdict
-    open_margins = any(g.margin is not None for g in candidate.policy.guardrails)
+    open_margins = any(g.margin is not None and not g.paired for g in candidate.policy.guardrails)
     shown = said.promotable and said.result is not Result.INCONCLUSIVE if said is not None else not open_margins
     if not shown:
         sentence = said.sentence if said is not None else "nothing was seen yet"

@@ -152,6 +152,9 @@ def _judged(records: Iterator[Record], traffic: Traffic, policy: PolicyFields, k
                 break
     if said.result is not Result.FAIL:
         said = verdict(analysis, at=at)
+    unpaired = next((j for g, j in zip(policy.guardrails, said.judgements, strict=True) if g.paired), None)
+    if unpaired is not None and said.result in (Result.PASS, Result.COLLECTING):
+        said = replace(said, result=Result.NO_DATA, sentence=unpaired.sentence)  # answers are in no log
     word, cause = _decided(said, policy)
     return Trial(
         release, word, cause, said, analysis, trail, traffic, at, batcher.late, batcher.dropped, batcher.malformed
@@ -180,7 +183,5 @@ def _decided(said: Verdict, policy: PolicyFields) -> tuple[str, str | None]:
             return "pass", None
         case Result.NO_DATA | Result.BOTH_ARMS | Result.INVALID:
             return "hold", said.result.value
-    if any(judged.result is Result.NO_DATA for judged in said.judgements):
-        return "hold", Result.NO_DATA.value  # of a shadow's pairs, which no log has
     asked = [g.min_requests for g in policy.guardrails]
     return "hold", "too_few" if said.candidate_requests < max([LEAST, *asked]) else "inconclusive"

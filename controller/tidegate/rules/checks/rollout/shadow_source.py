@@ -1,8 +1,8 @@
 """A guardrail with `source: shadow` is judged on a shadow's pairs of answers, so a step has to mirror requests.
 
-Without a `shadow` step on the way that a change takes (`steps`; `config_steps`, where they are given) it never has data,
-and no evidence promotes nobody. Nothing is mirrored after the promotion either, so `watch` has no pairs. To mend, add a step
-such as `{name: shadow, shadow: 10%, for: 1h}` before the first one that gives the release users, or take the guardrail out.
+Without a `shadow` step on the way that a change takes (`steps`; `config_steps`, where they are given) it is never judged,
+and guards nothing. Nothing is mirrored after the promotion either, so `watch` has no pairs. To mend, add a step such as
+`{name: shadow, shadow: 10%, for: 1h}` before the first one that gives the release users, or take the guardrail out.
 """
 
 from __future__ import annotations
