@@ -24,7 +24,7 @@ class Site:
         self.servers.saw(
             Instance(
                 name=f"digits-{replica}", model="digits", version="2.0.0", digest=WORKLOAD, replica=replica,
-                address=("127.0.0.1", 9000 + replica), ref=str(run), running=bool(run),
+                address=("127.0.0.1", 9000 + replica), ref=f"{replica}-{run}", running=bool(run),
                 started_at=0.0, exit_code=None if run else 137,
             )
             for replica, run in enumerate(begun)
@@ -93,6 +93,21 @@ def test_it_is_enough_too_where_the_controller_before_this_one_knew_it_ready_and
     assert site.readiness is Readiness.STARTING
     site.answers(0)
     assert site.readiness is Readiness.READY
+
+
+def test_servers_that_a_new_controller_finds_get_requests_though_they_are_too_busy_for_its_probes():
+    site = Site()
+    site.servers.take_over([WORKLOAD])
+    site.runs(1, 0)
+    site.answers(0, ok=False)
+    assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9000),)
+    site.runs(1, 1)
+    site.answers(1, ok=False)
+    assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9000),), "the other was started later, and never answered"
+    site.answers(1)
+    assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9001),)
+    site.runs(2, 2)
+    assert site.servers.endpoints(WORKLOAD) == ()
 
 
 def test_a_release_that_nobody_needs_and_that_runs_nowhere_begins_anew():

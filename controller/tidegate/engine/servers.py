@@ -31,6 +31,8 @@ class Servers:
         self._why: dict[str, str] = {}
         self._was_ready: set[str] = set()
         self._proven: set[str] = set()
+        self._taken: set[str] = set()
+        self._served: set[str] = set()
         self._leaving: set[str] = set()
         self._stopping: set[str] = set()
         self._readiness: dict[str, Readiness] = {}
@@ -74,15 +76,15 @@ class Servers:
     def endpoints(self, workload: str) -> tuple[tuple[str, int], ...]:
         """Addresses of the instances of a workload that take requests, in order of replica.
 
-        Those that are ready and needed; else those that are ready; else those that were and still run: a server that is
-        too busy to answer a probe answers some requests, no server answers none.
+        Those that are ready and needed; else those that are ready; else those that were, or that served when this controller
+        came, and still run: a server that is too busy to answer a probe answers some requests, no server answers none.
         """
         running = [
             i for i in self._by_workload.get(workload, ()) if i.running and i.address and i.name not in self._stopping
         ]
         ready = [instance for instance in running if self.ready(instance)]
         staying = [instance for instance in ready if instance.name not in self._leaving]
-        were = [instance for instance in running if self.health[instance.name].ever_ready]
+        were = [one for one in running if self.health[one.name].ever_ready or one.ref in self._served]
         return tuple(instance.address for instance in staying or ready or were if instance.address)
 
     def ready(self, instance: Instance) -> bool:
@@ -125,12 +127,17 @@ class Servers:
     def saw(self, found: Iterable[Instance]) -> list[tuple[Instance | None, Instance | None]]:
         """All that runs now. What is not as it was at the look before: each instance then and now, None where there was none."""
         before, self.instances = self.instances, {instance.name: instance for instance in found}
+        if self._taken:
+            self._served = {one.ref for one in self.instances.values() if one.running and one.digest in self._taken}
+            self._taken = set()
         changed: list[tuple[Instance | None, Instance | None]] = []
         for name, now in self.instances.items():
             last = before.get(name)
             if last is now or last == now:
                 continue
             changed.append((last, now))
+            if last is not None and last.ref != now.ref:
+                self._served.discard(last.ref)
             if last is None or last.ref != now.ref or name not in self.health:
                 self.health[name] = Health(now.ref, self._clock())
         for name, last in before.items():
@@ -138,6 +145,7 @@ class Servers:
                 changed.append((last, None))
                 del self.health[name]
                 self._leaving.discard(name)
+                self._served.discard(last.ref)
         self._sort(changed)
         return changed
 
@@ -172,8 +180,12 @@ class Servers:
                 self._learnt_of(name)
 
     def take_over(self, workloads: Iterable[str]) -> None:
-        """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
+        """These workloads were ready when the controller before this one ended: one ready replica is enough for them.
+
+        Those of their servers that run at the first look have served, whatever they answer to a probe just now.
+        """
         for workload in workloads:
+            self._taken.add(workload)
             self._was_ready.add(workload)
             self._proven.add(workload)
             self._learnt(workload)
