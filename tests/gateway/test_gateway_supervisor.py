@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -18,7 +15,7 @@ import pytest
 
 from support.backends import Load
 from support.engine import eventually, free_port
-from support.gateways import World, arm, split
+from support.gateways import World, arm, pid_of, split, stopped
 from tidegate.gateway import render, wire
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.gateway.process import started_at
@@ -28,25 +25,10 @@ from tidegate.spec.errors import NeedsPerson, RetryLater
 from tidegate.spec.model import Segment
 
 
-def pid_of(world: World) -> int:
-    """The Envoy that is written down."""
-    return int(json.loads((world.state / "gateway" / "envoy.json").read_text())["pid"])
-
-
 def kill(pid: int) -> None:
     """SIGKILL, and wait until it is gone."""
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: started_at(pid) is None)
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """The process holds its breath: it answers nothing and reads nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 # Weights

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from support.engine import eventually
-from support.gateways import World, split
+from support.gateways import World, pid_of, split, stopped
 from tidegate.gateway import certificate
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.bootstrap import ADMIN_SOCKET
 from tidegate.gateway.supervisor import Gateway
-from tidegate.spec.errors import NeedsPerson
+from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
 def openssl(*words: str) -> None:
@@ -147,6 +147,59 @@ def test_a_renewed_certificate_is_served_while_open_connections_go_on(
     assert "redacted" in dump and private not in dump
     file = world.state / "gateway" / "config" / "certificate.json"
     assert private in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_first_certificate_that_envoy_refuses_is_told_at_every_start_until_another_one_serves(
+    world: World, authority: Authority, tmp_path: Path
+) -> None:
+    authority.curve = "secp256k1"  # a pair, but none that Envoy takes
+    tls = put(authority.issue("odd"), tmp_path / "tls")
+    gateway = world.open(tls=tls)
+    gateway.start()
+    with pytest.raises(NeedsPerson, match=r"Envoy does not take it: .* certificate chain"):
+        eventually(lambda: renew(gateway) and None)
+    again = world.open(tls=tls)  # a controller that finds this file written already
+    again.start()
+    for _ in range(2):
+        with pytest.raises(NeedsPerson, match="Envoy does not take it") as caught:
+            eventually(lambda: renew(again) and None)
+        assert caught.value.where == tls["certificate"]
+        Path(tls["certificate"]).touch()
+    authority.curve = "P-256"
+    put(authority.issue("one"), tmp_path / "tls")
+    eventually(lambda: _fine(again))
+    world.settle(again, split(0))
+    with connect(world, authority.file) as connection:
+        assert asks(connection) == 200
+
+
+def test_a_gateway_that_is_silent_keeps_its_certificate_and_takes_the_new_one_when_it_speaks_again(
+    world: World, authority: Authority, tmp_path: Path
+) -> None:
+    tls = put(authority.issue("one"), tmp_path / "tls")
+    gateway = world.open(tls=tls)
+    gateway.start()
+    authority.curve = "secp256k1"  # Envoy has refused something before
+    put(authority.issue("odd"), tmp_path / "tls")
+    with pytest.raises(NeedsPerson, match="Envoy does not take it"):
+        eventually(lambda: renew(gateway) and None)
+    authority.curve = "P-256"
+    first, target = served(world, authority.file), world.state / "gateway" / "config" / "certificate.json"
+    before = target.read_bytes()
+    put(authority.issue("two"), tmp_path / "tls")
+    with stopped(pid_of(world)):
+        for _ in range(2):
+            with pytest.raises(RetryLater, match="does not answer"):
+                gateway.renew(time.time())
+            assert target.read_bytes() == before, "nobody could tell what became of another one"
+    eventually(lambda: _fine(gateway) and served(world, authority.file) != first)
+
+
+def _fine(gateway: Gateway) -> bool:
+    try:
+        return renew(gateway)
+    except NeedsPerson:
+        return False
 
 
 def test_callers_speak_http2_or_not_as_they_like(world: World, authority: Authority, tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
+import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,3 +142,18 @@ def split(share: int, *, moving: bool = True, **more: Any) -> Route:
     """Route `digits` with `v2` at `share` millionths beside `v1`."""
     arms = (arm("v1", 1_000_000 - share), arm("v2", share, role="candidate", version="2.0.0"))
     return Route("digits", None, arms, moving=moving, **more)
+
+
+def pid_of(world: World) -> int:
+    """The Envoy that is written down."""
+    return int(json.loads((world.state / "gateway" / "envoy.json").read_text())["pid"])
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process holds its breath: it answers nothing and reads nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -22,7 +22,7 @@ from tidegate.gateway.bootstrap import ADMIN_SOCKET, bootstrap, trial
 from tidegate.gateway.files import Folder
 from tidegate.gateway.names import split_address
 from tidegate.gateway.process import Running
-from tidegate.gateway.renewal import Renewal
+from tidegate.gateway.renewal import Envoy, Renewal
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
@@ -42,7 +42,8 @@ class Lifecycle:
         self._settings = settings
         self.folder = Folder(root)
         self.admin = Admin(self.folder.root / ADMIN_SOCKET, settings.admin)
-        self.renewal = Renewal(settings, self.folder, self.admin, self.complaint)
+        envoy = Envoy(self.admin, lambda: self.running() is not None, self.complaint)
+        self.renewal = Renewal(settings, self.folder, envoy)
         self._clock = clock
         self._sleep = sleep
         self._running: Running | None = None

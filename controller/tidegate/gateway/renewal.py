@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 NOTICE: Final = 14 * 86400.0
 """Seconds before the end of a certificate from which on it is told."""
+TAKING: Final = 10.0
+"""Seconds after which it is told that Envoy has neither taken over nor refused what it was given."""
 _FILTERS: Final = "extension_config_discovery.http_filter."
+_PATIENCE: Final = 1.0
 _NOBODY: Final = Callers(api="tidegate/v1", kind="Callers", keys=())
 
 Make: TypeAlias = Callable[[Callers], tuple[str, bytes]]
@@ -41,9 +44,34 @@ _OF_CALLERS: Final[tuple[tuple[str, str, Make], ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Envoy:
+    """What Envoy says about what it was given. `complaint`: its newest warning."""
+
+    admin: Admin
+    alive: Callable[[], bool]
+    complaint: Callable[[], str]
+
+    def told(self, counter: str) -> tuple[str, int] | None:
+        """The version that it serves by, and how many it has refused; None when it does not run.
+
+        Raises RetryLater while it is silent.
+        """
+        if not self.alive():
+            return None
+        found = self.admin.stats(f"^{counter.replace('.', '[.]')}[.](version_text|update_rejected)$", _PATIENCE)
+        versions = [value for value in found.values() if isinstance(value, str)]
+        return "".join(versions), sum(value for value in found.values() if isinstance(value, int))
+
+
 @dataclass(slots=True)
 class _Watched:
-    """Files of people, and the file that Envoy gets for them. `counter`: the prefix of Envoy's statistics about that."""
+    """Files of people, and the file that Envoy gets for them. `counter`: the prefix of Envoy's statistics about that.
+
+    `wrong`: what is wrong with the files as they are now; `refused`: that Envoy did not take what was made of them.
+    `awaited`: the version that Envoy shall serve by, until it does; `since`: since when, in epoch seconds. `before`: what goes
+    back when it refuses that, None when there is nothing better. `refusals`: how many it had counted before.
+    """
 
     name: str
     said: str
@@ -53,12 +81,17 @@ class _Watched:
     counter: str
     seen: object = None
     wrong: NeedsPerson | None = None
+    refused: NeedsPerson | None = None
     awaited: str = ""
+    since: float | None = None
     before: bytes | None = None
     refusals: int = 0
 
-    def read(self, admin: Admin) -> None:
-        """Look whether the files changed; if so, write what Envoy gets. What is wrong with them stays in `wrong`."""
+    def read(self, envoy: Envoy) -> None:
+        """Look whether the files changed; if so, write what Envoy gets. What is wrong with them stays in `wrong`.
+
+        Raises RetryLater when Envoy is silent: then nothing is written, since nobody could tell what became of it.
+        """
         try:
             seen = [(found.st_ino, found.st_size, found.st_mtime_ns) for found in (path.stat() for path in self.paths)]
             if seen == self.seen:
@@ -72,39 +105,48 @@ class _Watched:
         except ValueError as error:
             self.wrong = self._wrong(str(error), self.paths[0])
         else:
-            self.wrong = None
-            self.write(version, content, admin)
+            self.wrong = self.refused = None
+            self.write(version, content, envoy)
         self.seen = seen
 
-    def write(self, version: str, content: bytes, admin: Admin) -> None:
-        """Have Envoy read this."""
+    def write(self, version: str, content: bytes, envoy: Envoy) -> None:
+        """Have Envoy read this, unless it lies there already. Raises what `read` raises."""
         before = self.target.read_bytes() if self.target.exists() else None
-        if content != before:
-            self.refusals = self._said(admin)[1]
-            self.before, self.awaited = before, version
+        if content == before:  # it may have been refused before anybody asked: then any refusal is this one's
+            self.before, self.refusals = None, 0
+        else:
+            told = envoy.told(self.counter)
+            self.before, self.refusals = before, told[1] if told is not None else 0
             _replace(self.target, content)
+        self.awaited, self.since = version, None
 
-    def confirm(self, admin: Admin, complaint: Callable[[], str]) -> None:
-        """See that Envoy serves by what was written; what it refuses goes back."""
-        if not self.awaited:
+    def confirm(self, envoy: Envoy, now: float) -> None:
+        """See that Envoy serves by what was written; what it refuses goes back. Raises RetryLater when it says neither."""
+        told = envoy.told(self.counter) if self.awaited else None
+        if told is None:
+            self.since = None
             return
-        version, refusals = self._said(admin)
+        version, refusals = told
+        self.refusals = min(self.refusals, refusals)  # another Envoy counts from zero
         if version == self.awaited:
-            log.info("the gateway has taken over the callers' %s", self.said)
-            self.awaited = ""
-        elif refusals > self.refusals and self.before is not None:
-            self.awaited = ""
-            _replace(self.target, self.before)
-            self.wrong = self._wrong(f"Envoy does not take it: {complaint() or 'it says nothing'}", self.paths[0])
-
-    def _said(self, admin: Admin) -> tuple[str, int]:
-        """The version that Envoy serves by, and how often it has refused one; nothing while it cannot be asked."""
-        try:
-            found = admin.get(f"/stats?format=json&filter=^{self.counter.replace('.', '[.]')}[.]")["stats"]
-        except RetryLater:
-            return "", 0
-        said = {stat["name"].removeprefix(f"{self.counter}."): stat["value"] for stat in found if "name" in stat}
-        return str(said.get("version_text", "")), int(said.get("update_rejected", 0))
+            log.info("the gateway serves by the callers' %s as it is on disk", self.said)
+            self.awaited, self.refused = "", None
+        elif refusals > self.refusals:
+            if self.refused is None:
+                why = envoy.complaint() or "it says nothing"
+                self.refused = self._wrong(f"Envoy does not take it: {why}", self.paths[0])
+            if self.before is not None:
+                self.awaited = ""
+                _replace(self.target, self.before)
+        elif self.since is None:
+            self.since = now
+        elif now - self.since > TAKING:
+            raise RetryLater(
+                f"the gateway has not taken over the callers' {self.said} for {now - self.since:.0f} s",
+                where=str(self.target),
+                fix="nothing to do if it comes; what it had goes on serving. Its log is `envoy.log` in the gateway's folder",
+                delay=1.0,
+            )
 
     def _wrong(self, message: str, path: Path) -> NeedsPerson:
         return NeedsPerson(
@@ -120,8 +162,7 @@ class Renewal:
 
     settings: GatewaySettings
     folder: Folder
-    admin: Admin
-    complaint: Callable[[], str]
+    envoy: Envoy
     ends: dict[str, float] = field(default_factory=dict)
     _watched: list[_Watched] = field(init=False)
 
@@ -159,25 +200,36 @@ class Renewal:
     def prepare(self) -> None:
         """Make what Envoy needs to start. Without a readable file of keys nobody may call.
 
-        Raises NeedsPerson when there is no certificate that could serve.
+        Raises NeedsPerson when there is no certificate that could serve, RetryLater when an Envoy runs and is silent.
         """
         for one in self._watched:
-            one.read(self.admin)
+            one.read(self.envoy)
             if not one.target.exists():
                 nobody = next((make(_NOBODY) for name, _, make in _OF_CALLERS if name == one.name), None)
                 if nobody is not None:
-                    one.write(*nobody, self.admin)
+                    one.write(*nobody, self.envoy)
                 elif one.wrong is not None:
                     raise one.wrong
 
     def look(self, now: float) -> None:
-        """Give Envoy what changed. `now`: epoch seconds. Raises NeedsPerson for a file that is wrong, or ends soon."""
+        """Give Envoy what changed. `now`: epoch seconds. Raises NeedsPerson for a file that is wrong, or ends soon.
+
+        Raises RetryLater while Envoy does not say what became of a change: silence is no refusal.
+        """
+        silent: RetryLater | None = None
         for one in self._watched:
-            one.read(self.admin)
-            one.confirm(self.admin, self.complaint)
+            try:
+                one.read(self.envoy)
+                one.confirm(self.envoy, now)
+            except RetryLater as error:
+                silent = error
+                break  # it would cost the same patience for each of them
         for one in self._watched:
-            if one.wrong is not None:
-                raise one.wrong
+            problem = one.wrong or one.refused
+            if problem is not None:
+                raise problem
+        if silent is not None:
+            raise silent
         for said, at in self.ends.items():
             if at - now < NOTICE:
                 raise ending(said, at, now)
