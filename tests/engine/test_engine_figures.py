@@ -10,8 +10,9 @@ import pytest
 
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.figures import Terms, figures
-from tidegate.gateway.record import RecordReader
+from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.spec.declared import load
+from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.prices import Price
 
 ASKED = "gpt-4o-2024-08-06"
@@ -84,3 +85,25 @@ def test_answers_of_another_model_are_counted_and_named_by_release(tmp_path: Pat
     assert (meter["counted"], meter["priced"]) == (5, 4)
     evidence.forget("chat")
     assert evidence.strangers() == []
+
+
+def test_before_the_first_look_at_git_a_release_is_held_against_its_own_commit(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    line = {"time": "2027-01-15T08:00:00Z", "route": "chat", "model": "chat", "role": "stable", "release": "r1",
+            "version": "1.0.0", "commit": "c1", "status": 200, "duration_ms": 1.0, "prompt_tokens": 2}  # fmt: skip
+    lost = line | {"release": "r2", "commit": "gone"}
+    path.write_text("".join(json.dumps(one | {"served_model": "gpt-4o-mini"}) + "\n" for one in (line, lost)))
+    fetched = {("c1", "models/chat/versions/1.0.0.yaml"): VERSION, ("c1", "policies/prices.yaml"): PRICES}
+
+    def blob(commit: str, name: str) -> bytes | None:
+        if commit == "gone":
+            raise NeedsPerson("no such commit", where=commit)
+        return fetched[(commit, name)].encode()
+
+    evidence = Evidence(RecordReader(path), {"log": Cursor().to_json()}, 0.0, lambda: 1_800_000_000.0, blob)
+    evidence.read()
+    meter, unknown = (evidence.meters("chat")[release] for release in ("r1", "r2"))
+    assert (meter["wrong_model"], meter["cost"], meter["currency"]) == (1, 0.000005, "EUR")
+    assert (unknown["wrong_model"], unknown["priced"], unknown["tokens"]) == (None, 0, 2)
+    evidence.declarations.saw(load({}))
+    assert evidence.declarations.of("chat", "1.0.0", "c1") == Terms(), "the newest commit has the last word"

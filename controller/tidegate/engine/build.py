@@ -119,7 +119,7 @@ def assemble(ends: Ends) -> Controller:
     states = {route: from_doc(doc) for route, doc in ends.journal.states().items()}
     ended = {route: rejections_from_doc(docs) for route, docs in (ends.journal.cursor(ENDED) or {}).items()}
     known = ends.journal.cursor("record")
-    evidence = Evidence(ends.reader, known, ends.flush, now)
+    evidence = Evidence(ends.reader, known, ends.flush, now, mirror.blob)
     for state in states.values():
         evidence.resume(state)
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
@@ -190,7 +190,7 @@ class Parts:
             asks=asking_pool(ASKS),
             allowed=lambda: self.journal.ours,
         )
-        self.providers = Providers(settings.root, settings.state / PROVIDERS)
+        self.providers = Providers(settings.root, settings.state / PROVIDERS, declared.providers)
         self.runtime: Runtime = WithProviders(
             open_runtime(settings.runtime, declared.instance, settings.state),
             self.providers.instances,

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from tidegate.analysis.batches import Batcher, by_release, is_error
 from tidegate.analysis.model import Batch
 from tidegate.engine.arrivals import Arrivals
-from tidegate.engine.figures import WRONG_MODEL, Declarations, Stranger, figures
+from tidegate.engine.catalog import Blob
+from tidegate.engine.figures import WRONG_MODEL, Declarations, Stranger, figures, no_blob
 from tidegate.engine.meter import Meter
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.rollout.state import RouteState
@@ -33,7 +34,12 @@ class Evidence:
     """What the gateway's record says. Called by the loop alone."""
 
     def __init__(
-        self, reader: RecordReader, cursor: Mapping[str, Any] | None, flush: float, now: Callable[[], float]
+        self,
+        reader: RecordReader,
+        cursor: Mapping[str, Any] | None,
+        flush: float,
+        now: Callable[[], float],
+        blob: Blob = no_blob,
     ) -> None:
         self._reader = reader
         self._now = now
@@ -46,7 +52,7 @@ class Evidence:
         self._declared: dict[str, Shares] = {}
         self._meters: dict[str, dict[str, Meter]] = {}
         self._strangers: dict[tuple[str, str], Stranger] = {}
-        self.declarations = Declarations()
+        self.declarations = Declarations(blob)
         self.strays = 0
         self.lines = 0
         self.read_to: float | None = None
@@ -85,7 +91,7 @@ class Evidence:
 
     def _figures(self, route: str, release: str, record: dict[str, Any]) -> Mapping[str, float]:
         """What the answer says of itself, put among the record's metrics."""
-        terms = self.declarations.of(record.get("model"), record.get("version"))
+        terms = self.declarations.of(record.get("model"), record.get("version"), record.get("commit"))
         found = figures(record, terms)
         if found:
             record["metrics"] = {**found, **(record.get("metrics") or {})}

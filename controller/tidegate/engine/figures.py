@@ -1,4 +1,4 @@
-"""What an answer says of itself, held against what its release declares: its tokens, and whether the right model gave it. Pure.
+"""What an answer says of itself, held against what its release declares: its tokens, and whether the right model gave it.
 
 Evidence.py puts these figures among a record's metrics, so that guardrails judge them like any other score.
 Neighbours: gateway/usage.lua reads the answers, spec/providers.py says which id they have to name.
@@ -6,20 +6,31 @@ Neighbours: gateway/usage.lua reads the answers, spec/providers.py says which id
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from tidegate.spec.declared import Declared
-from tidegate.spec.prices import Price
+from tidegate.engine.catalog import Blob
+from tidegate.spec.base import Document
+from tidegate.spec.declared import Declared, load_document
+from tidegate.spec.errors import TidegateError
+from tidegate.spec.prices import Price, Prices
 from tidegate.spec.providers import served_as
 from tidegate.spec.version import ModelVersion
 
+log = logging.getLogger(__name__)
+D = TypeVar("D", bound=Document)
 WRONG_MODEL: Final = "wrong_model"
 """1 for an answer that names another model than its release's, 0 for one that names it."""
 TOKENS: Final = "tokens"
 COST: Final = "cost"
 """Of one request, in the currency of policies/prices.yaml."""
+
+
+def no_blob(_commit: str, _path: str) -> bytes | None:
+    """Nothing was fetched before."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +45,17 @@ class Terms:
 
 
 class Declarations:
-    """The terms of all versions, as the newest commit declares them. A version that it does not have has none."""
+    """The terms of all versions, as the newest commit declares them. A version that it does not have has none.
 
-    def __init__(self) -> None:
-        self._declared = Declared()
-        self._terms: dict[tuple[str, str], Terms] = {}
+    Until a commit was seen (the remote is out of reach since the start), as the release's own commit did: `blob` gives the
+    bytes of (commit, path) out of what was fetched before.
+    """
+
+    def __init__(self, blob: Blob = no_blob) -> None:
+        self._blob = blob
+        self._declared: Declared | None = None
+        self._recalled_currency: str | None = None
+        self._terms: dict[tuple[str, str, str], Terms] = {}
 
     def saw(self, declared: Declared) -> None:
         """Another commit."""
@@ -46,26 +63,50 @@ class Declarations:
             self._declared = declared
             self._terms.clear()
 
-    def of(self, model: object, version: object) -> Terms:
-        """The terms of a version, by the names in the record."""
-        key = (str(model), str(version))
+    def of(self, model: object, version: object, commit: object) -> Terms:
+        """The terms of a version, by the names in the record; `commit`: its release's."""
+        declared = self._declared
+        key = (str(model), str(version), "" if declared is not None else str(commit))
         known = self._terms.get(key)
         if known is None:
-            folder = self._declared.models.get(key[0])
-            found = folder.versions.get(key[1]) if folder is not None else None
-            known = self._terms[key] = self._of(found.value) if found is not None else Terms()
+            known = self._terms[key] = _of(declared, *key[:2]) if declared is not None else self._recalled(*key)
         return known
 
     @property
     def currency(self) -> str | None:
         """In which costs are told."""
+        if self._declared is None:
+            return self._recalled_currency
         prices = self._declared.prices
         return prices.value.currency if prices is not None else None
 
-    def _of(self, version: ModelVersion) -> Terms:
-        prices = self._declared.prices
-        price = prices.value.price(version.provider) if prices is not None and version.provider is not None else None
-        return Terms(served_as(version), price)
+    def _recalled(self, model: str, version: str, commit: str) -> Terms:
+        """A look at what was fetched before; the next commit that is seen is asked again."""
+        try:
+            own = self._read(ModelVersion, commit, f"models/{model}/versions/{version}.yaml")
+            prices = self._read(Prices, commit, "policies/prices.yaml")
+        except TidegateError as error:
+            log.warning("no commit was seen yet, and %s says nothing of %s %s: %s", commit[:12], model, version, error)
+            return Terms()
+        self._recalled_currency = prices.currency if prices is not None else self._recalled_currency
+        return _terms(own, prices) if own is not None else Terms()
+
+    def _read(self, kind: type[D], commit: str, path: str) -> D | None:
+        text = self._blob(commit, path)
+        loaded = load_document(kind, text, path)[0] if text is not None else None
+        return loaded.value if loaded is not None else None
+
+
+def _of(declared: Declared, model: str, version: str) -> Terms:
+    folder = declared.models.get(model)
+    found = folder.versions.get(version) if folder is not None else None
+    prices = declared.prices.value if declared.prices is not None else None
+    return _terms(found.value, prices) if found is not None else Terms()
+
+
+def _terms(version: ModelVersion, prices: Prices | None) -> Terms:
+    price = prices.price(version.provider) if prices is not None and version.provider is not None else None
+    return Terms(served_as(version), price)
 
 
 def figures(record: Mapping[str, Any], terms: Terms) -> dict[str, float]:
