@@ -156,7 +156,7 @@ def test_doctor_finds_a_good_world_good_and_names_what_is_missing(make_world: Ma
     assert before["version"] == 1
     checks = {one["check"]: one for one in before["checks"]}
     assert checks.keys() == {
-        "python", "git", "repository", "gateway", "address", "callers", "runtime", "state", "journal",
+        "python", "git", "repository", "gateway", "address", "callers", "providers", "runtime", "state", "journal",
     }  # fmt: skip
     assert checks["repository"]["ok"]
     assert checks["address"]["ok"]
@@ -164,10 +164,12 @@ def test_doctor_finds_a_good_world_good_and_names_what_is_missing(make_world: Ma
     good = world.cli("doctor")
     assert good.returncode == 0, good.stdout
     assert "held by this controller's gateway" in good.stdout
-    world.configure(repository=str(world.folder / "nowhere.git"), branch="main")
+    missing = {"address": "https://api.example.com", "file": "nowhere"}
+    world.configure(repository=str(world.folder / "nowhere.git"), branch="main", providers={"credentials": [missing]})
     bad = world.cli("doctor")
     assert bad.returncode == 1
     assert "FAIL  repository" in bad.stdout
+    assert "file:nowhere for https://api.example.com is not there" in bad.stdout
     assert "fix: " in bad.stdout
 
 

@@ -12,7 +12,7 @@ import pytest
 from support import declare
 from support.provider import Provider
 from support.traffic import Traffic
-from support.world import World
+from support.world import Make, World
 
 CHAT = "/digits/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "Tides?"}]}
@@ -62,7 +62,11 @@ def holding(folder: Path, secrets: Mapping[str, bytes]) -> set[str]:
     }
 
 
-def test_a_release_of_a_provider_goes_out_and_comes_back_as_any_other(world: World, provider: Provider) -> None:
+def test_a_release_of_a_provider_goes_out_and_comes_back_as_any_other(make_world: Make, provider: Provider) -> None:
+    world = make_world(start=False)
+    allowed = {"address": f"https://localhost:{provider.port}", "file": "key"}
+    world.configure(providers={"credentials": [allowed]})
+    world.start()
     world.begin(protocol="openai")
     world.write("models/digits/versions/2.0.0.yaml", declared(provider))
     with ask(world) as users:

@@ -20,7 +20,7 @@ from tidegate.rollout.traffic import TrafficArm
 from tidegate.runtime.interface import Workload
 from tidegate.runtime.process import ProcessRuntime
 from tidegate.runtime.providers import WithProviders
-from tidegate.spec.controller import RuntimeSettings
+from tidegate.spec.controller import ProviderSettings, RuntimeSettings
 from tidegate.spec.errors import RetryLater
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
@@ -29,6 +29,13 @@ from tidegate.spec.version import ModelVersion, Provider, Runtime
 
 DIGEST = "a" * 64
 KEY = "sk-0123456789"
+ALLOWED = ProviderSettings.model_validate({
+    "credentials": [
+        {"address": address, **reference}
+        for address in ("https://api.example.com", "https://localhost:8443")
+        for reference in ({"file": "key"}, {"file": "nowhere"}, {"file": "odd"}, {"file": "empty"}, {"env": "NO_SUCH_KEY"})
+    ]
+})  # fmt: skip
 
 
 def declared(endpoint: str = "https://api.example.com", **more: Any) -> Provider:
@@ -40,7 +47,7 @@ def declared(endpoint: str = "https://api.example.com", **more: Any) -> Provider
 def providers(tmp_path: Path) -> Providers:
     (tmp_path / "ca.pem").write_text("certificates")
     (tmp_path / "key").write_text(f"{KEY}\n")
-    return Providers(tmp_path, tmp_path / "state")
+    return Providers(tmp_path, tmp_path / "state", ALLOWED)
 
 
 def file_of(providers: Providers, provider: Provider) -> Path:
@@ -92,6 +99,26 @@ def test_what_is_missing_is_waited_for_and_said(
         providers.supply(DIGEST, declared(**more))
     assert raised.value.fix and "header" not in raised.value.message.replace("no header", "")
     assert not file_of(providers, declared(**more)).exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"credential": {"env": "SECRET_OF_ANOTHER"}},
+        {"credential": {"file": "../other"}},
+        {"credential": {"file": "key"}, "endpoint": "https://elsewhere.example.com"},
+        {"credential": {"file": "./key"}},
+    ],
+)
+def test_no_version_can_name_another_secret_or_send_one_elsewhere(
+    providers: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("SECRET_OF_ANOTHER", "hidden-0123456789")
+    (tmp_path.parent / "other").write_text("hidden-0123456789")
+    with pytest.raises(RetryLater, match=r"is kept back: tidegate\.yaml does not say") as raised:
+        providers.supply(DIGEST, declared(**more))
+    assert raised.value.where == "provider.credential" and "providers.credentials" in str(raised.value.fix)
+    assert not (tmp_path / "state" / "credentials").exists()
 
 
 def test_a_credential_is_kept_a_while_after_its_release_and_then_removed(providers: Providers) -> None:

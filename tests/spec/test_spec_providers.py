@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tidegate.spec.controller import ProviderSettings
 from tidegate.spec.errors import NeedsPerson
-from tidegate.spec.providers import KNOWN, host_of, kind_named, problem, served_as, target_of, way_of
+from tidegate.spec.providers import KNOWN, host_of, kind_named, problem, served_as, target_of, way_of, withheld
 from tidegate.spec.version import ModelVersion, Provider
 
 
@@ -91,3 +92,71 @@ def test_answers_name_the_id_that_was_declared_or_that_the_provider_is_known_to_
     assert served_as(version(provider=provider("openai-compatible"))) is None
     assert served_as(version(runtime={"command": ["serve"]})) is None
     assert served_as(version(runtime={"command": ["serve"]}, answers_as="smol")) == "smol"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "credential", "goes"),
+    [
+        ("https://api.openai.com", {"env": "OPENAI_API_KEY"}, True),
+        ("https://api.openai.com:443/v1", {"env": "OPENAI_API_KEY"}, True),
+        ("https://acme.openai.azure.com", {"env": "AZURE_OPENAI_API_KEY"}, True),
+        ("https://api.openai.com", {"env": "AWS_SECRET_ACCESS_KEY"}, False),
+        ("https://api.openai.com", {"env": "ANTHROPIC_API_KEY"}, False),
+        ("https://api.openai.com:8443", {"env": "OPENAI_API_KEY"}, False),
+        ("https://api.openai.com.example.com", {"env": "OPENAI_API_KEY"}, False),
+        ("https://openai.azure.com.example.com", {"env": "AZURE_OPENAI_API_KEY"}, False),
+        ("https://evilopenai.azure.com", {"env": "AZURE_OPENAI_API_KEY"}, False),
+        ("https://api.example.com", {"env": "OPENAI_API_KEY"}, False),
+        ("https://api.openai.com", {"file": "secrets/openai"}, False),
+        ("https://api.openai.com", {"env": "OPENAI_API_KEY", "file": "secrets/other"}, False),
+        ("https://api.openai.com", {}, False),
+        ("http://127.0.0.1:8000/v1", {"env": "VLLM_API_KEY"}, True),
+        ("https://localhost:8443", {"env": "OPENAI_API_KEY"}, True),
+        ("http://[::1]:8000", {"env": "OPENAI_API_KEY"}, True),
+        ("http://127.0.0.1:8000", {"env": "AWS_SECRET_ACCESS_KEY"}, False),
+        ("http://127.0.0.1:8000", {"file": "secrets/token"}, False),
+        ("https://localhost.example.com", {"env": "VLLM_API_KEY"}, False),
+    ],
+)
+def test_without_a_list_the_usual_keys_go_to_their_owners_and_api_keys_to_this_machine(
+    endpoint: str, credential: dict[str, str], goes: bool
+) -> None:
+    assert (withheld(provider(endpoint=endpoint, credential=credential), None) is None) is goes
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "credential", "goes"),
+    [
+        ("https://llm.example.com/v1", {"env": "LLM_TOKEN"}, True),
+        ("https://llm.example.com/v1/eu", {"env": "LLM_TOKEN"}, True),
+        ("https://LLM.example.com:443/v1", {"env": "LLM_TOKEN"}, True),
+        ("https://llm.example.com/v12", {"env": "LLM_TOKEN"}, False),
+        ("https://llm.example.com", {"env": "LLM_TOKEN"}, False),
+        ("https://llm.example.com:8443/v1", {"env": "LLM_TOKEN"}, False),
+        ("https://other.example.com/v1", {"env": "LLM_TOKEN"}, False),
+        ("https://llm.example.com/v1", {"env": "OTHER_TOKEN"}, False),
+        ("https://llm.example.com/v1", {"file": "LLM_TOKEN"}, False),
+        ("https://files.example.com", {"file": "/run/secrets/llm"}, True),
+        ("https://files.example.com", {"file": "/run/secrets/../secrets/llm"}, False),
+        ("https://files.example.com", {"file": "/run/secrets"}, False),
+        ("https://api.openai.com", {"env": "OPENAI_API_KEY"}, False),
+        ("http://127.0.0.1:8000", {"env": "VLLM_API_KEY"}, False),
+    ],
+)
+def test_with_a_list_a_credential_goes_below_the_address_that_has_just_this_reference(
+    endpoint: str, credential: dict[str, str], goes: bool
+) -> None:
+    settings = ProviderSettings.model_validate({
+        "credentials": [
+            {"address": "https://llm.example.com/v1", "env": "LLM_TOKEN"},
+            {"address": "https://files.example.com", "file": "/run/secrets/llm"},
+        ]
+    })  # fmt: skip
+    assert (withheld(provider(endpoint=endpoint, credential=credential), settings) is None) is goes
+
+
+def test_what_is_kept_back_is_said_with_the_line_that_lets_it_go() -> None:
+    found = withheld(provider(endpoint="https://llm.example.com/v1", credential={"file": "secrets/llm"}), None)
+    assert found is not None and found.field == "credential"
+    assert "file:secrets/llm is kept back" in found.message and "https://llm.example.com/v1" in found.message
+    assert "{address: https://llm.example.com/v1, file: secrets/llm} to providers.credentials" in found.fix

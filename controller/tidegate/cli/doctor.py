@@ -52,6 +52,7 @@ def _checks() -> Iterator[tuple[str, Callable[[Settings], str]]]:
     yield "gateway", _envoy
     yield "address", _address
     yield "callers", _callers
+    yield "providers", _providers
     yield "runtime", _runtime
     yield "state", _state
     yield "journal", _journal
@@ -132,6 +133,32 @@ def _callers(settings: Settings) -> str:
         who = "everybody may call" if found.everybody else f"{len(found.keys or ())} keys of {len(names)} callers"
         told.append(f"{who}, routes with a limit: {len(found.limits)}")
     return "; ".join([*told, _tls(settings)])
+
+
+def _providers(settings: Settings) -> str:
+    """Which credentials versions may have sent where; raises NeedsPerson for one that is not there."""
+    import os
+
+    from tidegate.sources.access import secret
+    from tidegate.spec.providers import KEYS, named
+
+    listed = settings.controller.providers
+    if listed is None:
+        usual = {name: host for host, names in KEYS.items() for name in names if os.environ.get(name)}
+        found = [f"env:{name} to https://{'*' * host.startswith('.')}{host}" for name, host in usual.items()]
+        return f"no list in tidegate.yaml; of the usual keys there are: {', '.join(found) or 'none'}"
+    for one in listed.credentials:
+        try:
+            secret(one.secret, settings.root)
+        except NeedsPerson as error:
+            said = f"the credential {named(one.secret)} for {one.address} is not there: {error.message}"
+            raise NeedsPerson(
+                said,
+                where="providers.credentials",
+                fix="give it to the controller, or take it off the list in tidegate.yaml",
+            ) from error
+    told = [f"{named(one.secret)} to {one.address}" for one in listed.credentials]
+    return f"allowed are: {', '.join(told) or 'none at all'}"
 
 
 def _tls(settings: Settings) -> str:

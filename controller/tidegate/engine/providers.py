@@ -17,8 +17,9 @@ from typing import Final
 from tidegate.gateway.model import Link
 from tidegate.gateway.provider import secret_file
 from tidegate.sources.access import secret
+from tidegate.spec.controller import ProviderSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
-from tidegate.spec.providers import PASSES, host_of, problem, target_of, way_of
+from tidegate.spec.providers import PASSES, host_of, named, problem, target_of, way_of, withheld
 from tidegate.spec.version import Provider
 
 FOLDER: Final = "providers"
@@ -32,11 +33,12 @@ _BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-
 class Providers:
     """Safe under several threads. `root`: what `file` and `ca_file` are relative to; `folder`: where all of it is kept.
 
-    `instances` is the folder of what was started.
+    `instances` is the folder of what was started. `allowed`: which secrets may go where; None: the usual ones.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, allowed: ProviderSettings | None = None) -> None:
         self._root = root
+        self._allowed = allowed
         self._folder = folder.absolute() / "credentials"
         self.instances = folder.absolute() / "instances"
 
@@ -65,7 +67,14 @@ class Providers:
         )
 
     def supply(self, workload: str, provider: Provider) -> None:
-        """Bring the credential to Envoy, unless it has it already. Raises RetryLater with what is missing, and where."""
+        """Bring the credential to Envoy, unless it has it already. Raises RetryLater with what is missing, and where.
+
+        Also for one that tidegate.yaml keeps back: nothing of it is read then.
+        """
+        way = way_of(provider)
+        held = withheld(provider, self._allowed)
+        if held is not None:
+            raise RetryLater(held.message, where=f"provider.{held.field}", fix=held.fix, delay=2.0)
         certificates = self._certificates(provider)
         if certificates and not Path(certificates).is_file():
             raise RetryLater(
@@ -74,7 +83,7 @@ class Providers:
                 fix="put them there, or correct provider.ca_file in a new version; without it the system's are taken",
                 delay=2.0,
             )
-        content = secret_file(way_of(provider).scheme + self._credential(provider))
+        content = secret_file(way.scheme + self._credential(provider))
         file = self._file(workload)
         if file.exists() and file.read_bytes() == content:
             return
@@ -86,20 +95,19 @@ class Providers:
         fresh.replace(file)
 
     def _credential(self, provider: Provider) -> str:
-        reference = provider.credential
-        named = f"env:{reference.env}" if reference.env is not None else f"file:{reference.file}"
+        said = named(provider.credential)
         try:
-            value = secret(reference, self._root)
+            value = secret(provider.credential, self._root)
         except NeedsPerson as error:
             raise RetryLater(
-                f"the credential {named} of {provider.name} is not there: {error.message}",
+                f"the credential {said} of {provider.name} is not there: {error.message}",
                 where="provider.credential",
                 fix="give it to the controller, by that variable when it starts or in that file: it goes on by itself",
                 delay=2.0,
             ) from error
         if not value or not value.isascii() or not value.isprintable():
             raise RetryLater(
-                f"the credential {named} of {provider.name} is empty, or has characters that no header may have",
+                f"the credential {said} of {provider.name} is empty, or has characters that no header may have",
                 where="provider.credential",
                 fix="put the key alone there, on one line",
                 delay=2.0,

@@ -10,13 +10,11 @@ import base64
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
+from tidegate.spec.addresses import is_below
 from tidegate.spec.base import Secret
 from tidegate.spec.controller import Credential, SourceSettings
 from tidegate.spec.errors import NeedsPerson
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Access:
 
     def headers(self, url: str) -> dict[str, str]:
         """What to send along to this address. Raises NeedsPerson when a secret is not there. Read anew each time."""
-        mine = [one for one in self.settings.credentials if _below(url, one.address)]
+        mine = [one for one in self.settings.credentials if is_below(url, one.address)]
         if not mine:
             return {}
         return _headers(max(mine, key=lambda one: len(one.address)), self.root)
@@ -68,15 +66,3 @@ def _headers(credential: Credential, root: Path) -> dict[str, str]:
         return {}
     pair = f"{credential.username}:{secret(credential.password, root)}".encode()
     return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
-
-
-def _below(url: str, address: str) -> bool:
-    """Whether a URL is of the same scheme, host and port, and its path not above."""
-    given, allowed = urlsplit(url), urlsplit(address)
-    same = (given.scheme, given.hostname, _port(given)) == (allowed.scheme, allowed.hostname, _port(allowed))
-    path = allowed.path.rstrip("/")
-    return same and (given.path == path or given.path.startswith(f"{path}/") or not path)
-
-
-def _port(parts: SplitResult) -> int | None:
-    return parts.port if parts.port is not None else _PORTS.get(parts.scheme)

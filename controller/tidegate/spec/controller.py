@@ -96,6 +96,25 @@ class SourceSettings(Part):
     credentials: tuple[Credential, ...] = ()
 
 
+class ProviderCredential(Part):
+    """A secret that versions may send to one address, and to none but it. `env` and `file`: as the versions write it."""
+
+    address: HttpAddress
+    env: Text | None = None
+    file: Text | None = None
+
+    @property
+    def secret(self) -> Secret:
+        """The reference, as `provider.credential` has it."""
+        return Secret(env=self.env, file=self.file)
+
+
+class ProviderSettings(Part):
+    """Which of this controller's secrets `provider.credential` of a version may name, and for which endpoints."""
+
+    credentials: tuple[ProviderCredential, ...] = ()
+
+
 class FeedbackSettings(Part):
     """How long (seconds), and of how many requests at most, it is known who answered: as late may a label come."""
 
@@ -144,5 +163,6 @@ class Controller(Document):
     rollouts: RolloutSettings = RolloutSettings()
     record: RecordSettings = RecordSettings()
     sources: SourceSettings = SourceSettings()
+    providers: ProviderSettings | None = None
     feedback: FeedbackSettings = FeedbackSettings()
     notify: tuple[Text, ...] = ()

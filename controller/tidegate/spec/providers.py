@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+from tidegate.spec.addresses import is_below
+from tidegate.spec.base import Secret
+from tidegate.spec.controller import ProviderSettings
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.version import ModelVersion, Provider
 
@@ -81,6 +84,22 @@ _REFUSED: Final = {
     "vertex": "Vertex AI wants a token that is renewed every hour, which the gateway does not do",
 }
 
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "api.openai.com": ("OPENAI_API_KEY",),
+    ".openai.azure.com": ("AZURE_OPENAI_API_KEY",),
+    "api.anthropic.com": ("ANTHROPIC_API_KEY",),
+    "generativelanguage.googleapis.com": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "api.mistral.ai": ("MISTRAL_API_KEY",),
+    "api.cohere.com": ("COHERE_API_KEY", "CO_API_KEY"),
+    "api.cohere.ai": ("COHERE_API_KEY", "CO_API_KEY"),
+    "api.x.ai": ("XAI_API_KEY",),
+    "api.deepseek.com": ("DEEPSEEK_API_KEY",),
+    "ollama.com": ("OLLAMA_API_KEY",),
+}
+"""Whose own hosts get which variables where tidegate.yaml has no list. A leading dot: every host that ends so."""
+_LOCAL_KEY: Final = "_API_KEY"
+"""What a variable's name ends with that may go to an address of this machine, where there is no list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -127,6 +146,46 @@ def problem(provider: Provider) -> Problem | None:
             "timeout", "no request is answered in no time", "write the longest that an answer may take: 120s"
         )
     return _endpoint(provider) or _azure(provider, kind)
+
+
+def named(reference: Secret) -> str:
+    """How people refer to a secret: `env:NAME` or `file:PATH`."""
+    return f"env:{reference.env}" if reference.env is not None else f"file:{reference.file}"
+
+
+def withheld(provider: Provider, settings: ProviderSettings | None) -> Problem | None:
+    """Why a controller with these settings keeps the credential from the endpoint; None when it may go there.
+
+    A version comes with a pull request: without this, one could send any secret of the controller anywhere.
+    """
+    reference = provider.credential
+    if settings is None:
+        allowed = reference.file is None and reference.env is not None and _usual(provider, reference.env)
+    else:
+        allowed = any(
+            one.secret == reference and is_below(provider.endpoint, one.address) for one in settings.credentials
+        )
+    if allowed:
+        return None
+    kind, name = ("env", reference.env) if reference.env is not None else ("file", reference.file)
+    entry = f"{{address: {provider.endpoint}, {kind}: {name}}}"
+    return Problem(
+        "credential",
+        f"the credential {named(reference)} is kept back: tidegate.yaml does not say that it may go to {provider.endpoint}",
+        f"if it is meant to go there, have an operator add {entry} to providers.credentials in the controller's"
+        " tidegate.yaml and restart the controller",
+    )
+
+
+def _usual(provider: Provider, variable: str) -> bool:
+    """Whether everybody would expect this variable to be sent there: a provider's key to its own hosts, by https."""
+    host, port = host_of(provider)
+    if is_loopback(host):
+        return variable.endswith(_LOCAL_KEY)
+    if not provider.endpoint.startswith("https://") or port != 443:
+        return False
+    owners = (owner for owner in KEYS if host == owner or (owner.startswith(".") and host.endswith(owner)))
+    return any(variable in KEYS[owner] for owner in owners)
 
 
 def _endpoint(provider: Provider) -> Problem | None:

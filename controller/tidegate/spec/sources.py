@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -86,7 +87,16 @@ def _http(value: str) -> str:
         raise ValueError(f"'{value[:60]}' is no address: write one that begins with https:// or http://")
     if "@" in value.split("/")[2]:
         raise ValueError("a password in an address is no secret: write it under sources.credentials in tidegate.yaml")
+    if not _is_port(value):
+        raise ValueError(f"'{value[:60]}' is no address: what stands behind the host's colon is no port")
     return value
+
+
+def _is_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 Span = Annotated[

@@ -25,7 +25,7 @@ def check(context: Context) -> Iterator[Finding]:
         match document.value:
             case ModelVersion(provider=provider) if provider is not None:
                 secrets = [(("provider", "credential"), provider.credential)]
-            case Controller(server=server, sources=sources):
+            case Controller(server=server, sources=sources, providers=providers):
                 secrets = [(("server", "tokens", index), token) for index, token in enumerate(server.tokens)]
                 if server.webhook_secret is not None:
                     secrets.append((("server", "webhook_secret"), server.webhook_secret))
@@ -35,6 +35,8 @@ def check(context: Context) -> Iterator[Finding]:
                     for name in ("token", "password")
                     if (secret := getattr(credential, name)) is not None
                 ]
+                listed = providers.credentials if providers is not None else ()
+                secrets += [(("providers", "credentials", index), one.secret) for index, one in enumerate(listed)]
         for loc, secret in secrets:
             given = [word for word in (secret.env, secret.file) if word]
             if len(given) != 1:
@@ -62,6 +64,12 @@ RULE = Rule(
             "credential: {env: ASSISTANT_API_KEY, file: /run/key}",
             "credential: {env: ASSISTANT_API_KEY}",
             at="{env: ASSISTANT_API_KEY, file",
+        ),
+        Example(
+            "tidegate.yaml",
+            "{address: https://api.example.com}",
+            "{address: https://api.example.com, env: ASSISTANT_API_KEY}",
+            at="{address",
         ),
     ),
     good=(
