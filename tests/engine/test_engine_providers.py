@@ -21,7 +21,7 @@ from tidegate.runtime.interface import Workload
 from tidegate.runtime.process import ProcessRuntime
 from tidegate.runtime.providers import WithProviders
 from tidegate.spec.controller import ProviderSettings, RuntimeSettings
-from tidegate.spec.errors import RetryLater
+from tidegate.spec.errors import NeedsPerson, RetryLater
 from tidegate.spec.inference import InferenceConfig
 from tidegate.spec.model import Model
 from tidegate.spec.release import Release
@@ -176,9 +176,84 @@ def test_an_instance_of_a_provider_is_found_by_the_next_controller_and_gone_when
     again.stop(workload.name, 0.0)
     again.stop(workload.name, 0.0)
     assert again.observe() == []
-    (providers.instances / "half.json").write_text("{")
-    assert again.observe() == []
     again.close()
+
+
+BAD = {
+    "half": "{",
+    "list": "[]",
+    "bare": "{}",
+    "newer": '{"format": 2}',
+    "moved": '{"format": 1, "name": "another"}',
+    "odd": '{"format": 1, "name": "odd", "provider": {"name": "openai", "unheard": "of"}}',
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_record_is_told_and_hides_no_other(providers: Providers, tmp_path: Path, name: str) -> None:
+    runtime = WithProviders(ProcessRuntime(RuntimeSettings(), "test", tmp_path), providers.instances, providers)
+    workload = Workload("chat", "1.0.0", DIGEST, 0, Runtime(), provider=declared("https://localhost:8443"))
+    runtime.start(workload)
+    file = file_of(providers, declared())
+    long_ago = time.time() - KEPT - 60
+    other = file.with_name("of-the-bad-one.json")
+    other.write_bytes(b"{}")
+    os.utime(other, (long_ago, long_ago))
+    (providers.instances / f"{name}.json").write_text(BAD[name])
+    assert [one.name for one in runtime.observe()] == [workload.name]
+    trouble = runtime.trouble
+    assert trouble is not None and f"{name}: its record cannot be read" in trouble.message
+    assert trouble.where == str(providers.instances / f"{name}.json") and trouble.fix
+    assert other.exists()  # nobody knows whose credential it is
+    (providers.instances / f"{name}.json").unlink()
+    assert [one.name for one in runtime.observe()] == [workload.name] and runtime.trouble is None
+    assert not other.exists()
+
+    (providers.instances / f"{workload.name}.json").write_text(BAD[name])
+    assert runtime.observe() == [] and runtime.trouble is not None
+    runtime.start(workload)  # as the fleet does with what is gone
+    assert [one.name for one in runtime.observe()] == [workload.name] and runtime.trouble is None
+    runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"file": "key"', '"file": "nowhere"', "the credential file:nowhere of openai is not there"),
+        ('"file": "key"', '"file": "../other"', "the credential file:../other is kept back"),
+        ('"name": "openai"', '"name": "bedrock"', "bedrock cannot be served"),  # as another Tidegate's table has it
+    ],
+)
+def test_an_instance_without_its_credential_is_told_and_goes_on_and_the_others_get_theirs(
+    providers: Providers, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    runtime = WithProviders(ProcessRuntime(RuntimeSettings(), "test", tmp_path), providers.instances, providers)
+    there = declared("https://localhost:8443")
+    first, second = (
+        Workload("chat", version, letter * 64, 0, Runtime(), provider=there)
+        for version, letter in (("1.0.0", "a"), ("2.0.0", "b"))
+    )
+    runtime.start(first)
+    runtime.start(second)
+    record = providers.instances / f"{first.name}.json"
+    record.write_text(record.read_text().replace(old, new))
+    (tmp_path / "key").write_text("sk-another")
+    assert len(runtime.observe()) == 2
+    assert runtime.trouble is not None
+    assert f"{first.name}: it goes on with the credential that it has: {said}" in runtime.trouble.message
+    links = [providers.link(one.digest, there) for one in (first, second)]
+    kept, renewed = (Path(link.credential).read_bytes() for link in links if link is not None)
+    assert KEY.encode() in kept and b"sk-another" in renewed
+    (tmp_path / "key").unlink()
+    runtime.observe()
+    assert "2 of 2 instances of providers have trouble, the first is chat-1.0.0" in runtime.trouble.message
+    runtime.close()
+
+
+def test_a_disk_that_takes_nothing_is_told_as_such(providers: Providers, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(NeedsPerson, match="cannot be written"):
+        providers.supply(DIGEST, declared())
 
 
 def test_a_prompt_for_anthropic_is_a_member_of_the_body_and_no_message(providers: Providers) -> None:

@@ -18,7 +18,7 @@ from tidegate.engine.health import Crashes
 from tidegate.engine.servers import Servers
 from tidegate.engine.workers import Done, Workers
 from tidegate.rollout.state import Readiness
-from tidegate.runtime.interface import Instance, Runtime, Workload
+from tidegate.runtime.interface import Instance, Runtime, TellsTrouble, Workload
 from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.units import format_duration
 from tidegate.spec.version import Provider
@@ -116,6 +116,11 @@ class Fleet:
     def look(self) -> bool:
         """Have a job look at the runtime, however long that takes to answer. False while one looks already."""
         return self._workers.submit(OBSERVE, self._runtime.observe)
+
+    @property
+    def trouble(self) -> TidegateError | None:
+        """What the last look found wrong with single instances, while it told of all others."""
+        return self._runtime.trouble if isinstance(self._runtime, TellsTrouble) else None
 
     def _saw(self, found: Iterable[Instance]) -> None:
         self.observed = True

@@ -249,6 +249,7 @@ class Controller:
                     self._next_observe = 0.0
                 case ("observe",):
                     self.problems.note("runtime", done.error)
+                    self.problems.note("providers", self.fleet.trouble)
                     self.workers.forget(done.key)  # a look costs little, and an engine may be back at any time
             return
         if self._retention.took(done):

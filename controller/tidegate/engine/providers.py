@@ -16,6 +16,7 @@ from typing import Final
 
 from tidegate.gateway.model import Link
 from tidegate.gateway.provider import secret_file
+from tidegate.runtime.records import state_faults
 from tidegate.sources.access import secret
 from tidegate.spec.controller import ProviderSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
@@ -85,14 +86,15 @@ class Providers:
             )
         content = secret_file(way.scheme + self._credential(provider))
         file = self._file(workload)
-        if file.exists() and file.read_bytes() == content:
-            return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")  # two replicas start at once
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(content)
-        fresh.replace(file)
+        with state_faults(self._folder):
+            if file.exists() and file.read_bytes() == content:
+                return
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")  # two replicas start at once
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+                opened.write(content)
+            fresh.replace(file)
 
     def _credential(self, provider: Provider) -> str:
         said = named(provider.credential)
@@ -124,9 +126,10 @@ class Providers:
     def sweep(self, workloads: frozenset[str]) -> None:
         """Remove the credentials of all others, once no cluster can name them."""
         kept = {self._file(workload) for workload in workloads}
-        for file in self._folder.glob("*.json"):
-            if file not in kept and time.time() - file.stat().st_mtime > KEPT:
-                file.unlink(missing_ok=True)
+        with state_faults(self._folder):
+            for file in self._folder.glob("*.json"):
+                if file not in kept and time.time() - file.stat().st_mtime > KEPT:
+                    file.unlink(missing_ok=True)
 
     def reach(self, provider: Provider, patience: float) -> tuple[bool, str]:
         """Whether it can be reached, and proves who it is: a handshake, no call that costs. With the reason in words.

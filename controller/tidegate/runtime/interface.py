@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from tidegate.spec.errors import TidegateError
 from tidegate.spec.version import Provider
 from tidegate.spec.version import Runtime as RuntimeSpec
 
@@ -73,6 +74,14 @@ class HoldsImages(Protocol):
     def drop_image(self, name: str) -> None:
         """Remove an image that no container uses. Raises NeedsPerson when one does by now."""
         ...
+
+
+@runtime_checkable
+class TellsTrouble(Protocol):
+    """A runtime of which single instances may be in trouble while it answers for all others."""
+
+    trouble: TidegateError | None
+    """Of the last look; None: none."""
 
 
 class Runtime(Protocol):
