@@ -103,6 +103,20 @@ def test_a_bad_route_keeps_those_of_its_model_from_nothing() -> None:
     assert [route.name for route in salvaged(book.pages["m"], book.refused["m"], None).routes] == ["m"]
 
 
+@pytest.mark.parametrize(
+    ("today", "port"), [((("::1", 2),), 2), ((), None), ((("host", 2),), 1)], ids=["moved", "stopped", "nowhere"]
+)
+def test_an_old_form_leads_to_where_its_servers_are_today_unless_that_is_what_is_wrong(
+    today: tuple[tuple[str, int], ...], port: int | None
+) -> None:
+    book = Book()
+    book.turn(Table((Upstream("v1", (("::1", 1),), timeout=5.0),), (Route("m", None, (arm("v1"),)),)), None)
+    before = book.pages["m"]
+    book.turn(Table((Upstream("v1", today),), (Route("m", None, (arm("v1"), arm("v2")), sticky="x y"),)), None)
+    page = salvaged(book.pages["m"], book.refused["m"], before)
+    assert dict(page.upstreams) == {"v1": Upstream("v1", (("::1", port),) if port else (), timeout=5.0)}
+
+
 def test_of_a_model_the_routes_to_blame_are_told_apart_and_all_are_where_none_is_alone() -> None:
     book = Book()
     book.turn(Table((), tuple(Route("m", feature, (arm("v1"),)) for feature in (None, "a", "b"))), None)

@@ -17,7 +17,7 @@ from support.backends import Load
 from support.engine import eventually, free_port
 from support.gateways import World, arm, pid_of, split, stopped
 from tidegate.gateway import render, wire
-from tidegate.gateway.model import Route, Table, Upstream
+from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.gateway.process import started_at
 from tidegate.gateway.supervisor import Applied, Gateway
 from tidegate.spec.controller import GatewaySettings
@@ -170,25 +170,26 @@ def test_replicas_come_and_go_without_a_failed_request(world: World, gateway: Ga
     assert world.backend("two").seen > 0
 
 
+@pytest.mark.parametrize("shadow", [None, arm("v3", 1_000_000, role="shadow")], ids=["plain", "mirroring"])
 def test_a_server_that_comes_back_at_another_address_gets_requests_only_when_envoy_knows_it(
-    world: World, gateway: Gateway
+    world: World, gateway: Gateway, shadow: Arm | None
 ) -> None:
     gone = free_port()
     before = {"v1": Upstream("v1", (("127.0.0.1", gone),))}
-    world.settle(gateway, split(1_000_000), **before)
-    table = Table((world.upstream("v1"), world.upstream("v2")), (split(0),))
+    world.settle(gateway, split(1_000_000, shadow=shadow), **before)
+    table = world.table(split(0, shadow=shadow))
     with Load(world.port, "/digits/", clients=4) as load:
         load.wait_for(50)
         with stopped(pid_of(world)):
             assert not gateway.apply(table).done
             with pytest.raises(RetryLater, match="other addresses, which load first"):
-                gateway.set_weights([split(0)])
+                gateway.set_weights([split(0, shadow=shadow)])
         eventually(lambda: gateway.apply(table).done)
         moved = time.monotonic()
         eventually(lambda: load.releases(moved)["v1"] > 50)
         for _ in range(10):  # and there and back, without Envoy being held
-            world.settle(gateway, split(1_000_000), **before)
-            world.settle(gateway, split(0))
+            world.settle(gateway, split(1_000_000, shadow=shadow), **before)
+            world.settle(gateway, split(0, shadow=shadow))
         load.wait_for(50)
     assert load.failures == []
 
@@ -312,6 +313,33 @@ def test_a_bad_feature_keeps_its_model_and_other_features_from_no_update(world: 
     eventually(lambda: second.apply(Table(both, mended)).done)
     assert second.apply(Table(both, mended)).refused == {}
     assert served() == ["v2", "v2", "v2"]
+
+
+@pytest.mark.parametrize("shadow", [None, arm("v3", 1_000_000, role="shadow")], ids=["plain", "mirroring"])
+def test_the_servers_of_a_refused_route_get_its_requests_wherever_they_are_by_now(
+    world: World, gateway: Gateway, shadow: Arm | None
+) -> None:
+    world.settle(gateway, split(0, shadow=shadow), Route("other", None, (arm("v2"),)))
+    empty = {"s": Segment(header="x-geo", prefix="")}  # Envoy wants a prefix of some length
+
+    def moved(of: Gateway, to: str) -> tuple[int | None, str]:
+        route = split(0, segments=empty, shadow=shadow)
+        table = world.table(route, v1=Upstream("v1", (world.backend(to).address,)))
+        eventually(lambda: of.apply(table).done)
+        assert set(of.apply(table).refused) == {"digits"}
+        answer = world.ask("/digits/")
+        return answer.status, answer.json["backend"]
+
+    assert moved(gateway, "v1") == (200, "v1")
+    assert moved(gateway, "there") == (200, "there")
+    second = world.open()  # it does not know what the refused one was, and leaves the model as it is
+    second.start()
+    assert moved(second, "elsewhere") == (200, "elsewhere")
+    assert moved(second, "there") == (200, "there")
+    other = world.table(Route("digits", None, (arm("v9"),), empty))
+    for _ in range(3):
+        eventually(lambda: second.apply(other).done)  # with a drain time of nothing
+    assert world.ask("/digits/").status == 200, "what it was is on disk, and needed"
 
 
 def test_only_the_models_that_are_named_are_looked_at(world: World, gateway: Gateway) -> None:

@@ -114,10 +114,14 @@ class World:
         reader = RecordReader(self.state / "gateway" / "record" / "predictions.jsonl")
         return eventually(lambda: found if len(found := reader.read(Cursor())[0]) >= number else None)
 
-    def settle(self, gateway: Gateway, *routes: Route, **upstreams: Upstream) -> Table:
-        """Apply these routes until they are live. Upstreams that are not given are the backends of their names."""
+    def table(self, *routes: Route, **upstreams: Upstream) -> Table:
+        """These routes. Upstreams that are not given are the backends of their names."""
         names = {arm.upstream for route in routes for arm in (*route.arms, *filter(None, [route.shadow]))}
-        table = Table(tuple(upstreams.get(name) or self.upstream(name) for name in sorted(names)), routes)
+        return Table(tuple(upstreams.get(name) or self.upstream(name) for name in sorted(names)), routes)
+
+    def settle(self, gateway: Gateway, *routes: Route, **upstreams: Upstream) -> Table:
+        """Apply such a table until it is live."""
+        table = self.table(*routes, **upstreams)
         eventually(lambda: gateway.apply(table).done)
         return table
 

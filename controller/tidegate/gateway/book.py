@@ -6,7 +6,7 @@ check.py says which pages Envoy would refuse; supervisor.py makes the others tru
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidegate.gateway import check, names
@@ -69,11 +69,24 @@ class Page:
 
 
 def salvaged(page: Page, refused: Collection[str], before: Page | None) -> Page:
-    """What of a page can be made true: its sound routes, and in place of the refused ones what was there `before`."""
+    """What of a page can be made true: its sound routes, and in place of the refused ones what was there `before`.
+
+    Their servers are the old ones at today's addresses: a server that was started again has another one.
+    """
     sound = page.only(route for route in page.routes if route.name not in refused)
     old = before.only(route for route in before.routes if route.name in refused) if before is not None else Page((), {})
     routes = sorted((*sound.routes, *old.routes), key=lambda route: route.name)
-    return Page(tuple(routes), {**old.upstreams, **sound.upstreams})
+    moved = {
+        name: replace(upstream, endpoints=page.upstreams[name].endpoints)
+        for name, upstream in old.upstreams.items()
+        if name in page.upstreams and plain(upstream) and plain(page.upstreams[name])
+    }
+    return Page(tuple(routes), {**old.upstreams, **moved, **sound.upstreams})
+
+
+def plain(upstream: Upstream) -> bool:
+    """Whether Envoy takes its cluster for sure, whatever it refuses of a route: servers of ours, at addresses that are some."""
+    return upstream.link is None and check.problem((), (upstream,)) is None
 
 
 def _arms(route: Route) -> tuple[Arm, ...]:

@@ -48,6 +48,11 @@ def weighted_name(route: Route, arm: Arm) -> str:
     return inner_name(route, arm) if route.shadow is not None else cluster_name(arm)
 
 
+def behind(weighted: str) -> str:
+    """The cluster of the servers that an arm's weight is for: on a route that mirrors, a listener stands between."""
+    return "~".join(weighted.split("~")[:2])
+
+
 def _safe(text: str) -> str:
     plain = _UNSAFE.sub("_", text)
     return plain if plain == text else f"{plain}-{blake2b(text.encode(), digest_size=3).hexdigest()}"

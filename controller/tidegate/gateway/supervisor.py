@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tidegate.gateway import mirror, names, render, weights
 from tidegate.gateway.blame import culprits
-from tidegate.gateway.book import Book, Page, salvaged
+from tidegate.gateway.book import Book, Page, plain, salvaged
 from tidegate.gateway.lifecycle import Lifecycle
 from tidegate.gateway.live import Live, RefusedError
 from tidegate.gateway.model import Route, Table
@@ -199,7 +199,9 @@ class Gateway:
         wanted = _entries(book.shares, looked)
         moving = {key for keys in book.moving.values() for key in keys} | _entries(book.shares, book.refused).keys()
         sound = self._sound(live)
-        early = self._early(live, wanted, looked, sound.values())
+        early = self._early(
+            live, wanted, looked, (sound.get(model) or book.pages.get(model) for model in self._pending)
+        )
         # Weights first: the share of a bad release falls at once, whatever else has to be loaded.
         for later in (early, set()) if early else (early,):
             shares = {key: entry for key, entry in wanted.items() if key not in later}
@@ -330,7 +332,7 @@ class Gateway:
         for key, entry in wanted.items():
             before = named.get(key, {})
             rising = (name for name in entry if entry[name] and not live.keys.get(f"{key}.{name}", before.get(name, 0)))
-            for name in rising:
+            for name in map(names.behind, rising):
                 if name in taken and name in present and not render.leads(taken[name], name, present[name]):
                     found.add(key)
         return found
@@ -340,7 +342,8 @@ class Gateway:
         spare = live.clusters.fragments.keys() - self._book.users.keys()
         if spare:  # a model that is neither in change nor refused names what it wants, and nothing else
             models = self._pending | self._book.refused.keys()
-            spare -= {name for entry in _entries(self._maybe, models).values() for name in entry}
+            named = {name for entry in _entries(self._maybe, models).values() for name in entry}
+            spare -= named | set(map(names.behind, named))
             spare -= {name for model in self._book.refused if model in self._made for name in self._made[model].named}
         return spare
 
@@ -361,10 +364,17 @@ class Gateway:
         return found
 
     def _write_clusters(self, live: Live, pages: Mapping[str, Page | None]) -> None:
-        """Add and change what these models want. What nobody wants any more stays until it has drained."""
+        """Add and change what these models want. What nobody wants any more stays until it has drained.
+
+        Of the models in change that are not among them, since they stay as they are, the servers are brought up to date.
+        """
         clusters = dict(live.clusters.fragments)
-        for page in pages.values():
-            wanted = render.clusters(page) if page else {}
+        for model in self._pending - pages.keys():
+            page = self._book.pages[model]
+            known = {name: one for name, one in page.clusters.items() if name in clusters and plain(one)}
+            clusters |= {name: render.cluster(name, one, proven=name in page.proven) for name, one in known.items()}
+        for found in pages.values():
+            wanted = render.clusters(found) if found else {}
             clusters |= wanted
             for name in wanted:
                 self._gone.pop(name, None)
