@@ -123,6 +123,21 @@ def test_a_key_for_some_routes_finds_nothing_else_whatever_way_it_asks(guarded: 
     assert {line["route"] for line in lines if line["status"] == 404} == {None}
 
 
+def test_what_is_said_of_a_key_lets_nobody_in_while_half_of_it_is_missing(guarded: Guarded, world: World) -> None:
+    world.settle(guarded.open(), split(0))
+    assert world.ask("/digits/", bearer(OTHER), "{}").status == 404
+    file = world.state / "gateway" / "config" / "tidegate.callers.json"
+    half = file.read_bytes().replace(rb"{\"batch\",", b"{nil,")
+    assert half != file.read_bytes()
+    fresh = file.with_name(".half")
+    fresh.write_bytes(half)
+    fresh.replace(file)
+    eventually(lambda: world.ask("/digits/", bearer(OTHER), "{}").status != 404)
+    assert world.ask("/digits/", bearer(OTHER), "{}").status == 401
+    assert world.ask("/digits/", bearer(KEY), "{}").status == 200
+    assert world.backend("v1").seen == 1
+
+
 def test_segments_and_sticky_shares_go_by_the_caller_and_every_arm_keeps_its_own_parameters(
     guarded: Guarded, world: World
 ) -> None:

@@ -13,19 +13,25 @@ local function caller_of(headers)
   return known(bearer) or known(headers:get("x-api-key"))
 end
 
-function envoy_on_request(handle)
-  if not KEYS then return end
+-- What a caller may do is written down before anything else is done for it: a failure after that opens no other route.
+local function admitted(handle)
   local headers = handle:headers()
-  local fine, caller = pcall(caller_of, headers)  -- Envoy lets pass what a script fails on
-  if not (fine and caller) then
-    return handle:respond({ [":status"] = "401", ["www-authenticate"] = "Bearer" }, "this gateway needs a key that it knows")
-  end
+  local caller = caller_of(headers)
+  if not caller then return false end
+  local metadata = handle:streamInfo():dynamicMetadata()
+  if caller[2] then metadata:set("tidegate.caller", "routes", caller[2]) end
+  metadata:set("tidegate.caller", "name", caller[1])
+  metadata:set("tidegate.caller", "record", ',"caller":"' .. caller[1] .. '"')
   headers:remove("authorization")
   headers:remove("x-api-key")
   headers:replace("x-tidegate-caller", caller[1])
-  local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set("tidegate.caller", "name", caller[1])
-  metadata:set("tidegate.caller", "record", ',"caller":"' .. caller[1] .. '"')
   if handle:filterContext():get("chooses") then handle:clearRouteCache() end  -- the route goes by the caller
-  if caller[2] then metadata:set("tidegate.caller", "routes", caller[2]) end
+  return true
+end
+
+function envoy_on_request(handle)
+  if not KEYS then return end
+  local fine, may = pcall(admitted, handle)  -- Envoy lets pass what a script fails on
+  if fine and may then return end
+  handle:respond({ [":status"] = "401", ["www-authenticate"] = "Bearer" }, "this gateway needs a key that it knows")
 end
