@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +13,9 @@ import pytest
 
 from support import declare
 from tidegate.engine.catalog import Catalog, Entry
-from tidegate.engine.configs import ConfigFiles, content_of, name_of, unseen
+from tidegate.engine.configs import IDLE, ConfigFiles, content_of, name_of, unseen
 from tidegate.engine.needs import Needs
-from tidegate.engine.steering import Steering
+from tidegate.engine.steering import APPLY_EVERY, Steering
 from tidegate.engine.validation import Validation
 from tidegate.rollout.state import Candidate, Phase, RouteState
 from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
@@ -71,23 +72,37 @@ def test_only_configs_of_plain_http_models_become_files(tmp_path: Path) -> None:
     assert files.file(entry(config())) == name and path.read_bytes() == content_of(config()), "mended"
 
 
-def test_a_file_goes_when_nobody_needed_it_twice_and_the_folder_stays(tmp_path: Path) -> None:
-    files = ConfigFiles(tmp_path)
+def test_a_file_goes_when_nobody_has_needed_it_for_an_hour_and_the_folder_stays(tmp_path: Path) -> None:
+    now = 0.0
+    files = ConfigFiles(tmp_path, lambda: now)
     warm = entry(config(parameters={"t": 0.9}))
     stays, goes = files.file(entry(config())), files.file(warm)
     folder = files.make("digits")
 
-    def there(*needed: Entry) -> set[str]:
+    def there(*needed: Entry, after: float) -> set[str]:
+        nonlocal now
+        now += after
         files.keep(needed)
         return {path.name for path in folder.iterdir()}
 
-    assert there(entry(config())) == {stays, goes}, "its last requests are under way"
-    assert there(entry(config()), warm) == {stays, goes}, "needed again in time"
-    assert there(entry(config())) == {stays, goes}
-    assert there(entry(config())) == {stays}
+    assert there(entry(config()), after=0) == {stays, goes}
+    assert there(entry(config()), after=IDLE - 1) == {stays, goes}, "its last requests are under way"
+    assert there(entry(config()), warm, after=1) == {stays, goes}, "needed again in time"
+    assert there(entry(config()), after=IDLE) == {stays, goes}, "the hour begins anew"
+    assert there(entry(config()), after=IDLE) == {stays}
     before = folder.stat().st_ino
-    assert there() == {stays} and there() == set()
+    assert there(after=1) == {stays} and there(after=IDLE) == set()
     assert files.make("digits").stat().st_ino == before
+
+
+def test_a_folder_that_somebody_removed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = ConfigFiles(tmp_path)
+    files.file(entry(config()))
+    assert not caplog.records
+    shutil.rmtree(tmp_path / "digits")
+    name = files.file(entry(config()))
+    assert (tmp_path / "digits" / str(name)).is_file()
+    assert "digits was removed: containers started before do not see the new one" in caplog.text
 
 
 def test_servers_that_were_started_without_the_folder_are_named() -> None:
@@ -151,7 +166,8 @@ class Applied:
 
 
 def test_a_file_is_there_before_the_gateway_hears_its_name_and_while_a_route_is_hot(tmp_path: Path) -> None:
-    files, catalog = ConfigFiles(tmp_path), Catalog(Repository().blob)
+    now = 0.0
+    files, catalog = ConfigFiles(tmp_path, lambda: now), Catalog(Repository().blob)
     gateway: Any = Watching(tmp_path)
     steering = Steering(gateway, catalog, file=files.file)
     old, new = release("cold"), release("warm")
@@ -160,6 +176,11 @@ def test_a_file_is_there_before_the_gateway_hears_its_name_and_while_a_route_is_
     steering.note(["digits"], [])
     steering.table({"digits": split}, lambda _: model, lambda _: (HERE,))
     assert len(set(gateway.seen)) == 2 and not steering.unreadable
+    for _ in range(2):  # somebody removes them
+        shutil.rmtree(tmp_path / "digits")
+        for _ in range(APPLY_EVERY):
+            steering.table({"digits": split}, lambda _: model, lambda _: (HERE,))
+        assert len(list(tmp_path.rglob("*.json"))) == 2
     unasked: Any = None
     needs = Needs(catalog, unasked, unasked, None, files)
     fields = PolicyFields.model_validate({"steps": [{"name": "full", "weight": "100%"}]})
@@ -170,6 +191,7 @@ def test_a_file_is_there_before_the_gateway_hears_its_name_and_while_a_route_is_
         (RouteState("digits", stable=old), 2),
         (RouteState("digits", stable=old), 1),
     ):
+        now += IDLE
         needs.keep([state])
         assert len(list(tmp_path.rglob("*.json"))) == left
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -20,10 +22,14 @@ from tidegate.runtime.labels import CONFIGS
 from tidegate.spec.errors import NeedsPerson
 from tidegate.spec.inference import InferenceConfig
 
+log = logging.getLogger(__name__)
+
 FOLDER: Final = "configs"
 """In the controller's own folder."""
 PROTOCOL: Final = "http"
 """The protocol of models whose servers read configs as files."""
+IDLE: Final = 3600.0
+"""Seconds that a file stays when nobody needs it any more: requests that name it may be under way."""
 Files: TypeAlias = Callable[[Entry], str | None]
 """A declaration to the name of the file that has its config, which is there from then on; None where requests say it all."""
 
@@ -63,11 +69,16 @@ def unseen(config: InferenceConfig, servers: Collection[Instance]) -> NeedsPerso
 
 
 class ConfigFiles:
-    """The folders of all models in one, `root`. Safe under several threads: a file has its content for good."""
+    """The folders of all models in one, `root`. Safe under several threads: a file has its content for good.
 
-    def __init__(self, root: Path) -> None:
+    `clock` in seconds, monotonic.
+    """
+
+    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root.absolute()
-        self._idle: frozenset[Path] = frozenset()
+        self._clock = clock
+        self._idle: dict[Path, float] = {}
+        self._made: set[str] = set()
 
     def folder(self, model: str) -> Path:
         """The path of a model's folder."""
@@ -76,7 +87,12 @@ class ConfigFiles:
     def make(self, model: str) -> Path:
         """The folder, made if it is not there. It is never replaced: running containers hold on to it. Raises OSError."""
         folder = self.folder(model)
+        if model in self._made and not folder.is_dir():
+            log.warning(
+                "%s was removed: containers started before do not see the new one until they start again", folder
+            )
         folder.mkdir(parents=True, exist_ok=True)
+        self._made.add(model)
         folder.chmod(0o755)  # inside a container another user reads it
         return folder
 
@@ -92,16 +108,17 @@ class ConfigFiles:
         return path.name
 
     def keep(self, entries: Collection[Entry]) -> None:
-        """Remove what none of these need and none needed at the call before: what was sent with its name is answered by now."""
+        """Remove what none of these has needed for an hour, at each call since. Raises OSError."""
         needed = {
             self.folder(entry.model.name) / name_of(config)
             for entry in entries
             if (config := by_file(entry)) is not None
         }
-        idle = frozenset(path for path in self._root.glob("*/*") if path not in needed)
-        for path in idle & self._idle:
+        now = self._clock()
+        self._idle = {path: self._idle.get(path, now) for path in self._root.glob("*/*") if path not in needed}
+        for path in [path for path, since in self._idle.items() if now - since >= IDLE]:
             path.unlink(missing_ok=True)
-        self._idle = idle - self._idle
+            del self._idle[path]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -26,6 +26,8 @@ from tidegate.spec.release import split_route
 
 APPLY_EVERY = 50
 """Passes after which an unchanged table is looked at again."""
+MENDED = 20
+"""Routes in a pass whose configs' files are looked at."""
 SOON = 50
 """Passes in which the gateway is asked at once again whether it has taken what it was given; then it is no hurry any more."""
 Models: TypeAlias = Callable[[str], Model | None]
@@ -56,6 +58,7 @@ class Steering:
         self._stale: dict[str, None] = {}  # routes that may be another entry of the table than they are
         self._learnt: set[str] = set()  # workloads whose addresses may be others than those in the table
         self._changed: set[str] = set()  # models that differ from what the gateway took last
+        self._unseen: list[str] = []  # routes whose configs' files were not looked at lately
         self._settled = False
         self._begun = False
         self._given = False  # whether the gateway took a table from this controller
@@ -206,6 +209,7 @@ class Steering:
             if route not in self._routes:
                 raise error  # the gateway may serve it from the controller before this one: it must not lose it
         self._looks += 1
+        self._mend()
         if not self._changed and self._settled and self._looks % APPLY_EVERY:
             return  # now and then all the same: clusters that nobody names any more drain, and then go
         self._settled = False
@@ -218,6 +222,16 @@ class Steering:
         if applied.done:
             self._asked = 0
         self.refused = {route: _refusal(route, why) for route, why in applied.refused.items()}
+
+    def _mend(self) -> None:
+        """See that the files are there that requests name, of some routes in a pass: whoever removes them means no release."""
+        if self._looks % APPLY_EVERY == 0:
+            self._unseen = [name for name, (*_, route) in self._routes.items() if any(arm.file for arm in route.arms)]
+        some, self._unseen = self._unseen[:MENDED], self._unseen[MENDED:]
+        for split in (self._routes[name][0] for name in some if name in self._routes):
+            for arm in split.arms:
+                with _disk():
+                    self._file(self._catalog.entry(arm.release))
 
     def _drop(self, route: str) -> None:
         if self._tables.drop(route):
