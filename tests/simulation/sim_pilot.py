@@ -37,6 +37,8 @@ POLL = 2.0
 _COMPILED: dict[Any, Any] = {}
 LOOK_ON = 3.0
 """Seconds between two looks of a controller that watches."""
+PEEP = 0.25
+"""Seconds after which a job looks whether its process runs again."""
 AGAIN = 1.0
 """Seconds until whatever supervises a controller starts it again."""
 
@@ -71,7 +73,8 @@ class Pool(Executor):
         if pilot.dead:
             return
         if pilot.paused():
-            world.after(pilot.paused() + 0.01, lambda: self._begin(fn, future, rest))
+            # The pause may end early: nobody would wake this job then.
+            world.after(min(pilot.paused(), PEEP) + 0.01, lambda: self._begin(fn, future, rest))
             return
         value, error = None, None
         try:
