@@ -71,7 +71,7 @@ def test_a_key_lets_in_and_goes_no_further_than_the_gateway(guarded: Guarded, wo
     world.settle(gateway, split(500_000, shadow=shadow), Route("other", None, (arm("v1"),)))
     for wrong in ({}, bearer(KEY + "x"), bearer(""), {"x-api-key": "a" * 5000}, {"authorization": f"Basic {KEY}"}):
         for path in ("/digits/", "/nothing/", "/v1/chat/completions"):
-            answer = world.ask(path, wrong, '{"model": "digits"}')
+            answer = world.ask(path, wrong, '{"model": "digits"}', method="TRACE" if path == "/nothing/" else None)
             assert answer.status == 401
             assert told(answer) == {"error": "this gateway needs a key that it knows"}
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -113,12 +113,15 @@ def test_a_key_for_some_routes_finds_nothing_else_whatever_way_it_asks(guarded: 
         answer = world.ask(path, bearer(OTHER) | headers, body)
         assert (answer.status, told(answer)) == (404, told(nothing))
         assert answer.headers.keys() - {"connection"} == nothing.headers.keys() - {"connection"}
+    trace, unknown = (world.ask(path, bearer(OTHER), method="TRACE") for path in ("/digits/", "/nothing/"))
+    assert (trace.status, told(trace)) == (unknown.status, told(unknown)) == (405, told(unknown))
+    assert trace.headers.keys() == unknown.headers.keys()
     assert world.ask("/digits/", bearer(OTHER) | {"x-tidegate-feature": "archive"}, "{}").release == "v2"
     assert world.ask("/v1/chat/completions", bearer(OTHER), '{"model": "digits/archive"}').release == "v2"
     assert world.ask("/v1/chat/completions", bearer(OTHER), '{"model": "other"}').release == "v3"
     assert world.ask("/digits/", bearer(KEY), "{}").release == "v1"
     assert world.backend("v1").seen == 1
-    lines = world.lines(10)
+    lines = world.lines(12)
     assert {line["caller"] for line in lines if line["status"] == 404} == {"batch"}
     assert {line["route"] for line in lines if line["status"] == 404} == {None}
 

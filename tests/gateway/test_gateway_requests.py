@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support import http2
 from support.gateways import World, arm, split
 from tidegate.gateway.model import Route, Upstream
 from tidegate.gateway.supervisor import Gateway
@@ -139,6 +140,24 @@ def test_headers_that_steer_envoy_or_decide_arms_are_taken_from_callers(world: W
     assert "forged" not in str(seen)
     assert not [name for name in seen if name.startswith("x-envoy-") and name in forged]
     assert seen["x-forwarded-for"].split(",")[-1] != "192.0.2.7", "the last address is the gateway's own word"
+
+
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [([], b""), ([b"content-length: 2"], b"hi"), ([b"transfer-encoding: chunked"], b"2\r\nhi\r\n0\r\n\r\n")],
+    ids=["plain", "body", "chunks"],
+)
+def test_trace_is_refused_since_a_server_would_show_what_the_gateway_adds(
+    world: World, gateway: Gateway, lines: list[bytes], body: bytes
+) -> None:
+    world.settle(gateway, split(0))
+    for path in (b"/digits/", b"/nothing/"):
+        head, _, told = raw(world, *lines, body=body, method=b"TRACE", path=path).partition(b"\r\n\r\n")
+        assert head.split()[1] == b"405" and b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" in head
+        assert told.startswith(b'{"error":"TRACE is not answered here"')
+    assert http2.exchange(world.port, http2.request(b"/digits/", method=b"TRACE"))[0] != b"\x88"
+    assert world.backend("v1").seen == 0
+    assert [(line["status"], line["release"]) for line in world.lines(3)] == [(405, None)] * 3, "no arm's fault"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
