@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,18 @@ import pytest
 
 from support.engine import eventually
 from support.places import DIGEST, Place, ready
+from support.provider import authority
 from tidegate.engine.fleet import OBSERVE, Fleet, Need
-from tidegate.engine.workers import Workers, thread_pools
+from tidegate.engine.providers import Providers
+from tidegate.engine.workers import Workers, far_pool, thread_pools
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
+from tidegate.runtime.providers import WithProviders
+from tidegate.spec.controller import ProviderSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.spec.version import Provider
+from tidegate.spec.version import Runtime as Spec
 
 
 class Crew:
@@ -27,7 +34,7 @@ class Crew:
 
     def __init__(self, runtime: Runtime, later: float = 0.0) -> None:
         self.runtime, self.later = runtime, later
-        self.workers = Workers(*thread_pools(4), self.now, random.Random(1), lambda: None)
+        self.workers = Workers(*thread_pools(4), self.now, random.Random(1), lambda: None, far=far_pool(4))
         self.fleet = Fleet(runtime, self.workers, self.now, probe)
 
     def now(self) -> float:
@@ -186,6 +193,37 @@ def test_slow_starts_keep_no_probe_waiting(crew, process_place):
         eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY, timeout=10.0)
     finally:
         go_on.set()
+
+
+def test_a_provider_that_never_shakes_hands_keeps_no_probe_of_a_server_waiting(process_place, tmp_path):
+    (tmp_path / "key").write_text("sk-0123456789")
+    (tmp_path / "ca.pem").write_bytes(authority(tmp_path).read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = f"https://localhost:{silent.getsockname()[1]}"
+        provider = Provider.model_validate({
+            "name": "openai", "model": "m", "endpoint": there, "credential": {"file": "key"}, "ca_file": "ca.pem",
+        })  # fmt: skip
+        allowed = ProviderSettings.model_validate({"credentials": [{"address": there, "file": "key"}]})
+        providers = Providers(tmp_path, tmp_path / "own", allowed)
+        one = Crew(WithProviders(process_place.open(), providers.instances, providers))
+        hours = 3600.0  # longer than this test waits for anything
+        elsewhere = Need(
+            "digits", "3.0.0", "f" * 64, Spec(), 4, lambda: None, provider, lambda _: providers.reach(provider, hours)
+        )
+        probes = [("probe", name) for name in elsewhere.names()]
+
+        def hanging() -> int:
+            one.look(elsewhere)
+            found = {i.name: i.ref for i in one.runtime.observe()}
+            return sum(one.workers.busy((*probe, found.get(probe[1]))) for probe in probes)
+
+        try:
+            eventually(lambda: hanging() == 4)
+            eventually(lambda: one.look(elsewhere, need(process_place))[DIGEST] is Readiness.READY)
+            assert hanging() == 4
+        finally:
+            silent.close()
+            one.workers.close()
 
 
 def test_one_too_many_that_alone_answers_is_asked_after_a_restart_and_serves_on(crew, process_place):

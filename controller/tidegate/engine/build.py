@@ -41,7 +41,7 @@ from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
 from tidegate.engine.table import no_link
 from tidegate.engine.validation import Validation
-from tidegate.engine.workers import Workers, asking_pool, light_pool, thread_pools
+from tidegate.engine.workers import Workers, asking_pool, far_pool, light_pool, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -58,6 +58,7 @@ from tidegate.spec.controller import RecordSettings, RolloutSettings
 
 POOL = 16
 PROBES = 8
+FAR = 8
 ASKS = 8
 
 
@@ -187,6 +188,7 @@ class Parts:
             rng,
             lambda: self.hints.give(Hint.WORK),
             light=light_pool(PROBES),
+            far=far_pool(FAR),
             asks=asking_pool(ASKS),
             allowed=lambda: self.journal.ours,
         )

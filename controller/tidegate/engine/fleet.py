@@ -339,7 +339,8 @@ class Fleet:
         sent = self._workers.submit(
             ("probe", instance.name, instance.ref),
             lambda: need.reach(PROBE_TIMEOUT) if need.reach else self._probe(address, path, PROBE_TIMEOUT),
-            light=True,
+            light=need.reach is None,
+            far=need.reach is not None,
             news=lambda answer: answer[0] != ready,
         )
         if sent:

@@ -46,12 +46,18 @@ def light_pool(size: int) -> Executor:
     return ThreadPoolExecutor(size, "tidegate-light")
 
 
+def far_pool(size: int) -> Executor:
+    """Threads for probes of servers elsewhere: a name that nobody resolves holds one for long."""
+    return ThreadPoolExecutor(size, "tidegate-far")
+
+
 class Workers:
     """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
 
-    `pool` runs them, `slow` those that may take minutes, `light` (else `pool`) those that are many, and `asks` (else
-    `pool`) those that wait for servers of other people: no download or start may keep a push waiting, no thousand probes
-    a commit, and no dead metric source either of them.
+    `pool` runs them, `slow` those that may take minutes, `light` (else `pool`) those that are many, `far` (else `light`)
+    those of them that leave this machine, and `asks` (else `pool`) those that wait for servers of other people: no
+    download or start may keep a push waiting, no thousand probes a commit, no name server the probes of servers here, and
+    no dead metric source any of them.
     """
 
     def __init__(
@@ -64,11 +70,13 @@ class Workers:
         light: Executor | None = None,
         allowed: Callable[[], bool] = lambda: True,
         asks: Executor | None = None,
+        far: Executor | None = None,
     ) -> None:
         self._allowed = allowed
         self._pool = pool
         self._slow = slow
         self._light = light or pool
+        self._far = far or self._light
         self._asks = asks or pool
         self._now = now
         self._rng = rng
@@ -86,20 +94,23 @@ class Workers:
         *,
         slow: bool = False,
         light: bool = False,
+        far: bool = False,
         asks: bool = False,
         news: Callable[[Any], bool] | None = None,
     ) -> bool:
         """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes.
 
-        `light`: it is one of many. `asks`: it waits for a server of other people. `news`: whether its value is worth waking
-        the loop for; without it, every value is.
+        `light`: it is one of many; `far`: such a one, that leaves this machine. `asks`: it waits for a server of other people.
+        `news`: whether its value is worth waking the loop for; without it, every value is.
         """
         with self._lock:
             if key in self._running or self._now() < self._not_before.get(key, 0.0):
                 return False
             self._running.add(key)
-        pool = self._slow if slow else self._light if light else self._asks if asks else self._pool
-        future = pool.submit(job if light else lambda: self._run(job))
+        pool = (
+            self._slow if slow else self._far if far else self._light if light else self._asks if asks else self._pool
+        )
+        future = pool.submit(job if light or far else lambda: self._run(job))
         future.add_done_callback(lambda ended: self._finish(key, ended, news))
         return True
 
@@ -133,7 +144,7 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what runs is waited for."""
-        for pool in (self._pool, self._slow, self._light, self._asks):
+        for pool in (self._pool, self._slow, self._light, self._far, self._asks):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _finish(self, key: Hashable, future: Future[Any], news: Callable[[Any], bool] | None) -> None:
