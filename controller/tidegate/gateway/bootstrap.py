@@ -25,6 +25,7 @@ from tidegate.gateway.render import (
     ROUTES,
     SESSION,
     TIMEOUT,
+    TRACE,
     TYPE,
     USAGE,
 )
@@ -51,7 +52,6 @@ _MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
 _NO_FLAGS = ',"flags":null}\n'
 _FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
 _OPEN = Entrance()
-_TRACE = {"name": ":method", "string_match": {"exact": "TRACE"}}
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # Servers that hand headers to programs take `_` for `-`: neither form may be forged.
 _OWN_HEADERS = f"({RELEASE_HEADER}|{CALLER_HEADER}|{CONFIG_HEADER})".replace("-", "[-_]")
@@ -151,12 +151,9 @@ def trial(clusters: bytes, routes: bytes, listeners: bytes) -> bytes:
 
 def front(clusters: bytes, routes: bytes, listeners: bytes, socket: Path) -> bytes:
     """The same for an Envoy that serves at this socket file. Its own answers carry `CAUSE_HEADER`: they are no release's."""
-    answers = own_answers()
+    answers, cause = own_answers(), {"header": {"key": CAUSE_HEADER, "value": "%RESPONSE_FLAGS%"}}
     for mapper in answers["mappers"]:
-        mapper["headers_to_add"] = [
-            *mapper.get("headers_to_add", ()),
-            {"header": {"key": CAUSE_HEADER, "value": "%RESPONSE_FLAGS%"}},
-        ]
+        mapper["headers_to_add"] = [*mapper.get("headers_to_add", ()), cause]
     return _at_once(clusters, routes, listeners, {"pipe": {"path": str(socket), "mode": 0o666}}, answers)
 
 
@@ -248,7 +245,6 @@ def _connection_manager(
                 "typed_config": lua("json.lua", "by_model.lua"),
             },
             *entrance.admitting(),
-            _no_echo(),  # who may not know a route learns nothing of it this way either
             {
                 "name": SESSION,
                 "disabled": True,  # only a route with a sticky header pays for it
@@ -284,13 +280,6 @@ def _connection_manager(
             },
         ],
     }
-
-
-def _no_echo() -> dict[str, Any]:
-    """Refuses TRACE: a server that answers it shows its caller what the gateway has added, a provider's credential among it."""
-    echo = {"permissions": [{"header": _TRACE}], "principals": [{"any": True}]}
-    rules = {"action": "DENY", "policies": {"trace": echo}}
-    return {"name": "tidegate.no_echo", "typed_config": {"@type": f"{_FILTERS}.rbac.v3.RBAC", "rules": rules}}
 
 
 def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str, Any]]:
@@ -397,12 +386,10 @@ def own_answers() -> dict[str, Any]:
                 for code, body in ((401, strangers), (429, hasty))
             ),
             {
-                "filter": {"header_filter": {"header": _TRACE}},
+                "filter": {"header_filter": {"header": TRACE}},
                 "status_code": 405,
                 "headers_to_add": [{"header": {"key": "allow", "value": _METHODS}}],
-                "body_format_override": {
-                    "json_format": {"error": "TRACE is not answered here", "request_id": told["request_id"]}
-                },
+                "body_format_override": {"json_format": strangers | {"error": "TRACE is not answered here"}},
             },
             *(
                 {

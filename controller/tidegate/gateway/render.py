@@ -31,6 +31,8 @@ CALLER_HEADER = "x-tidegate-caller"
 """Who calls, as callers.lua found out: no client can set it."""
 CONFIG_HEADER = "x-tidegate-config"
 """The name of the file with the release's inference config, for servers that read it themselves: no client can set it."""
+TRACE = {"name": ":method", "string_match": {"exact": "TRACE"}}
+"""No route takes it: a server that answers it shows what the gateway has added, a provider's credential among it."""
 SESSION = "tidegate.session"
 RECORD_STATE = "tidegate.record"
 USAGE = "tidegate.usage"
@@ -221,7 +223,7 @@ def _mutating(mutations: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _headers(route: Route, segment: str | None) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = [TRACE | {"invert_match": True}]
     if route.feature is not None:
         found.append({"name": FEATURE_HEADER, "string_match": {"exact": route.feature}})
     if segment is not None:

@@ -75,7 +75,7 @@ MESSAGES: Final = {
     " typed_per_filter_config 13 any{}, name 14 text",
     "Metadata": "filter_metadata 1 struct{}",
     "RouteMatch": "prefix 1 text, headers 6 HeaderMatcher[]",
-    "HeaderMatcher": "name 1 text, string_match 13 StringMatcher",
+    "HeaderMatcher": "name 1 text, invert_match 8 flag, string_match 13 StringMatcher",
     "StringMatcher": "exact 1 text, prefix 2 text, safe_regex 5 RegexMatcher",
     "RegexMatcher": "regex 2 text",
     "DirectResponse": "status 1 number, body 2 DataSource",
