@@ -18,7 +18,7 @@ from support.places import DIGEST, Place, ready
 from support.provider import authority
 from tidegate.engine.fleet import OBSERVE, Fleet, Need
 from tidegate.engine.providers import Providers
-from tidegate.engine.workers import Workers, far_pool, thread_pools
+from tidegate.engine.workers import Workers, far_pool, light_pool, thread_pools
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Runtime
 from tidegate.runtime.probe import probe
@@ -34,7 +34,9 @@ class Crew:
 
     def __init__(self, runtime: Runtime, later: float = 0.0) -> None:
         self.runtime, self.later = runtime, later
-        self.workers = Workers(*thread_pools(4), self.now, random.Random(1), lambda: None, far=far_pool(4))
+        self.workers = Workers(
+            *thread_pools(4), self.now, random.Random(1), lambda: None, light=light_pool(2), far=far_pool(4)
+        )
         self.fleet = Fleet(runtime, self.workers, self.now, probe)
 
     def now(self) -> float:
