@@ -156,6 +156,15 @@ def test_the_table_has_an_upstream_a_workload_and_does_not_depend_on_order() -> 
     assert [route.name for route in table.routes] == ["digits", "digits/archive"]
 
 
+def test_a_model_s_timeout_is_that_of_its_servers_from_the_moment_it_is_declared() -> None:
+    split, tables = Traffic((TrafficArm(ONE, "stable", WHOLE),)), Tables()
+    for declared, seconds in ((model(), 60.0), (model(timeout="5m"), 300.0), (model(timeout="500ms"), 0.5)):
+        assert tables.put(build_route("digits", split, declared, entry), split, lambda _: ()) <= {"digits"}
+        assert [upstream.timeout for upstream in tables.table().upstreams] == [seconds]
+    with pytest.raises(ValidationError, match="greater than 0"):
+        model(timeout="0s")
+
+
 def test_what_did_not_change_is_the_same_object_in_the_next_table_and_only_the_models_that_did_are_named() -> None:
     first, second = Traffic((TrafficArm(ONE, "stable", WHOLE),)), Traffic((TrafficArm(TWO, "stable", WHOLE),))
     endpoints = {ONE.workload: (("127.0.0.1", 9000),), TWO.workload: (("127.0.0.1", 9001),)}

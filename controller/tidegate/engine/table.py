@@ -39,7 +39,7 @@ def upstream_of(arm: Arm, endpoints: tuple[tuple[str, int], ...]) -> Upstream:
     """The upstream of an arm's workload. However many instances a provider's has: they are one address."""
     if arm.link is not None:
         return Upstream(arm.upstream, endpoints[:1], arm.link.timeout, arm.link)
-    return Upstream(arm.upstream, endpoints, keep_alive=arm.keep_alive)
+    return Upstream(arm.upstream, endpoints, arm.timeout, keep_alive=arm.keep_alive)
 
 
 def body_of(protocol: str, config: InferenceConfig | None) -> Mapping[str, Any] | None:
@@ -78,6 +78,7 @@ def arm_of(arm: TrafficArm, model: Model, entry: Entry, link: Link | None = None
         link=link,
         only=only_of(model, entry.version),
         keep_alive=runtime is None or runtime.keep_alive,
+        timeout=model.timeout,
         file=file,
     )
     if config is None:
@@ -146,7 +147,7 @@ class Tables:
         self._leave(route.name, before - workloads)
         self._routes[route.name] = (route, workloads)
         self._whole = None
-        return {route.model} | self.learnt(workloads - before, endpoints)
+        return {route.model} | self.learnt(workloads, endpoints)  # an arm may say more than where its servers are
 
     def drop(self, name: str) -> bool:
         """A route that is no more. False when it was none."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tidegate.spec.base import Document, HeaderName, Name, Number, Part, Sha256, Text, Whole
 from tidegate.spec.comparison import Comparison
-from tidegate.spec.units import Limit, Share
+from tidegate.spec.units import Duration, Limit, Share
 
 
 class Segment(Part):
@@ -118,7 +118,7 @@ class Model(Document):
     """models/<name>/model.yaml
 
     `on_wrong_model`: what becomes of an answer that names another model id than its release's. It is counted and told in
-    any case; `refuse` keeps it back, but not a stream, which has begun by then.
+    any case; `refuse` keeps it back, but not a stream, which has begun by then. `timeout`: of one request, in seconds.
     """
 
     kind: Literal["Model"]
@@ -131,6 +131,7 @@ class Model(Document):
     sticky: Sticky | None = None
     traffic: Traffic | None = None
     comparison: Comparison | None = None
+    timeout: Annotated[Duration, Field(gt=0)] = 60.0
     on_wrong_model: Literal["count", "refuse"] = "count"
     acceptance: Acceptance = Acceptance()
     card: Card = Card()
