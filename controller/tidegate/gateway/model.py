@@ -63,7 +63,8 @@ class Arm:
     `override` says what becomes of fields that the caller sends too: `clamp`, `allow` or `reject` (merge.lua).
     `usage`: its answers say which model gave them and how many tokens that took, as OpenAI's do (usage.lua).
     `link`: it is served by a provider. `only`: the model id that answers must name, or they are refused (409).
-    `keep_alive`, `timeout` (seconds): those of its upstream. `file`: its servers read the inference config themselves, from a file of this name.
+    `keep_alive`, `timeout` (seconds): those of its upstream. `file`: its servers read the inference config themselves, from a
+    file of this name.
     """
 
     release: str
