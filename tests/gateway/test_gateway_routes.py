@@ -105,6 +105,7 @@ def test_a_client_cannot_name_a_release_a_request_id_or_an_envoy_setting(world: 
     world.settle(gateway, split(0))
     world.backend("v1").headers["x-tidegate-release"] = "forged-by-backend"
     forged = {"x-tidegate-release": "forged", "x-request-id": "forged", "x-envoy-upstream-rq-timeout-ms": "1"}
+    forged |= {"X_Request_Id": "forged", "x-request_id": "forged", "connection": "x-tidegate-release, x-request-id"}
     world.backend("v1").delay = 0.05
     answer = world.ask("/digits/", forged)
     assert (answer.status, answer.release) == (200, "v1")

@@ -54,7 +54,7 @@ _FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
 _OPEN = Entrance()
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # Servers that hand headers to programs take `_` for `-`: neither form may be forged.
-_OWN_HEADERS = f"({RELEASE_HEADER}|{CALLER_HEADER}|{CONFIG_HEADER})".replace("-", "[-_]")
+_OWN_HEADERS = f"(x-request-id|{RELEASE_HEADER}|{CALLER_HEADER}|{CONFIG_HEADER})".replace("-", "[-_]")
 SEEN = {
     "time": _TIME,
     "request_id": "%REQ(X-REQUEST-ID)%",
@@ -227,7 +227,6 @@ def _connection_manager(
                 "typed_config": {
                     "@type": f"{TYPE}.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
                     "mutations": [
-                        {"remove": "x-request-id"},
                         {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": _OWN_HEADERS}}}},
                         {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
                     ],

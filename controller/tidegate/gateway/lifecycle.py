@@ -25,12 +25,12 @@ from tidegate.gateway.process import Running
 from tidegate.gateway.renewal import Envoy, Renewal
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
+from tidegate.spec.providers import is_loopback
 
 _START = 10.0
 _BACK_OFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE = 60.0
 _LETTING_GO = 1.0
-_LOOPBACK = ("127.", "::1")
 
 
 class Lifecycle:
@@ -118,7 +118,7 @@ class Lifecycle:
 
     def _check_admin(self) -> None:
         admin = self._settings.admin
-        if admin is not None and not split_address(admin)[0].startswith(_LOOPBACK):
+        if admin is not None and not is_loopback(split_address(admin)[0]):
             raise NeedsPerson(
                 f"Envoy's admin interface would be public at {admin}; whoever reaches it can stop the gateway",
                 where="tidegate.yaml: gateway.admin",
