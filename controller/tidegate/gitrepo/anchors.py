@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tidegate.gitrepo import notes, tree
+from tidegate.gitrepo.access import access_to
 from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git
 from tidegate.gitrepo.mirror import NOTES_REF, Mirror
 from tidegate.gitrepo.record import ATTEMPTS
@@ -87,7 +88,9 @@ def anchors_at(url: str) -> tuple[Anchor, ...]:
         git = Git(Path(folder) / "anchors.git")
         git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1")
         pattern = f"+{ANCHORS_REF}*:{ANCHORS_REF}*"  # with a `*` it may match nothing
-        git.run("fetch", "--quiet", "--no-tags", "--", url, pattern, timeout=NETWORK_TIMEOUT, where=url)
+        to = access_to(url)
+        words = ("fetch", "--quiet", "--no-tags", "--", to.url, pattern)
+        git.run(*words, environment=to.environment, timeout=NETWORK_TIMEOUT, where=to.url)
         return anchors_of(git)
 
 

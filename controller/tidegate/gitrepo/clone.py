@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tidegate.gitrepo.access import access_to
 from tidegate.gitrepo.git import NETWORK_TIMEOUT, Git
 from tidegate.gitrepo.tree import resolve
 from tidegate.spec.controller import Author
@@ -50,8 +51,9 @@ def origin_of(path: Path) -> str | None:
 
 def remote_head(url: str, branch: str) -> str | None:
     """The newest commit of a branch, asked of the remote itself; None without that branch. Raises RetryLater, NeedsPerson."""
-    git, ref = Git(Path("/")), f"refs/heads/{branch}"
-    out = git.run("ls-remote", "--", url, ref, timeout=NETWORK_TIMEOUT, where=url)
+    git, ref, to = Git(Path("/")), f"refs/heads/{branch}", access_to(url)
+    words = ("ls-remote", "--", to.url, ref)
+    out = git.run(*words, environment=to.environment, timeout=NETWORK_TIMEOUT, where=to.url)
     # The pattern also finds refs that only end like this, such as refs/remotes/x/refs/heads/main.
     found = (line.split("\t") for line in out.decode("utf-8", "replace").splitlines())
     return next((commit for commit, name in found if name == ref), None)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.gitrepo import tree
+from tidegate.gitrepo.access import access_to
 from tidegate.gitrepo.git import DamagedRepository, Git, sort
 from tidegate.gitrepo.remote import Remote
 from tidegate.gitrepo.touch import Question, Touches
@@ -37,7 +38,8 @@ class Mirror:
         self.path = path
         self.environment = environment
         self.git = Git(path)
-        self.remote = Remote(self.git, url, branch, f"refs/tidegate-seen/{branch}", author)
+        reached = access_to(url)
+        self.remote = Remote(self.git, reached.url, branch, f"refs/tidegate-seen/{branch}", author, reached.environment)
         self._head_ref = self.remote.branch_ref
         self.lock = self.remote.lock
         self._touches = Touches(self.git)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,7 +43,8 @@ class Pushed:
 class Remote:
     """`url` is a URL, a path, or the name of a remote; `tracking` the local ref that follows the branch.
 
-    `author` signs the commits made here. `lock`: held while refs of `git` are fetched or set, by whichever thread.
+    `access`: the environment with what git needs to reach it (access.py); none of it stands in `url`. `author` signs the
+    commits made here. `lock`: held while refs of `git` are fetched or set, by whichever thread.
     """
 
     git: Git
@@ -51,6 +52,7 @@ class Remote:
     branch: str
     tracking: str
     author: Author
+    access: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     @property
@@ -83,10 +85,11 @@ class Remote:
 
     def _fetch_ref(self, ref: str, into: str, also: tuple[str, ...]) -> str | None:
         options = ("fetch", "--quiet", "--no-tags", "--force", "--prune", "--update-shallow", "--no-write-fetch-head")
-        answer = self.git.ask(*options, "--", self.url, f"+{ref}:{into}", *also, timeout=NETWORK_TIMEOUT)
+        words = (*options, "--", self.url)
+        answer = self.git.ask(*words, f"+{ref}:{into}", *also, environment=self.access, timeout=NETWORK_TIMEOUT)
         if answer.code and f"couldn't find remote ref {ref}" in answer.err:
             if also:
-                self.git.run(*options, "--", self.url, *also, timeout=NETWORK_TIMEOUT, where=self.url)
+                self.git.run(*words, *also, environment=self.access, timeout=NETWORK_TIMEOUT, where=self.url)
             self.git.run("update-ref", "-d", into)
             return None
         if answer.code:
@@ -100,9 +103,8 @@ class Remote:
         """Push, each update only if the remote still is as expected. Raises RetryLater, NeedsPerson."""
         leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
         specs = [f"{u.commit}:{u.ref}" for u in updates]
-        answer = self.git.ask(
-            "push", "--porcelain", "--no-verify", *leases, "--", self.url, *specs, timeout=NETWORK_TIMEOUT
-        )
+        words = ("push", "--porcelain", "--no-verify", *leases, "--", self.url, *specs)
+        answer = self.git.ask(*words, environment=self.access, timeout=NETWORK_TIMEOUT)
         said = "; ".join(
             line.removeprefix("remote:").strip() for line in answer.err.splitlines() if line.startswith("remote:")
         )

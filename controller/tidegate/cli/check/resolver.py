@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from datetime import date
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tidegate.cli.check.registry import digest
+from tidegate.gitrepo.access import access_to
 from tidegate.gitrepo.git import clean_environment, redact
 from tidegate.rules.pins.images import split_tag
+from tidegate.spec.errors import NeedsPerson
 
 if TYPE_CHECKING:
     import docker
@@ -111,7 +114,12 @@ class WorldResolver:
     def _tips(self, repository: str, reference: str) -> dict[str, str] | None:
         """Refs of the remote by name; of all when a short commit is asked for. None when it is out of reach."""
         patterns = [] if _SHORT.fullmatch(reference) else [reference, f"{reference}^{{}}"]
-        answer = self._git("ls-remote", "--", repository, *patterns)
+        try:
+            to = access_to(repository)
+        except NeedsPerson as error:
+            self.reasons[reference] = error.message
+            return None
+        answer = self._git("ls-remote", "--", to.url, *patterns, environment=to.environment)
         if answer is None:
             self.reasons[reference] = f"{redact(repository)} cannot be read"
             return None
@@ -129,14 +137,14 @@ class WorldResolver:
         found = {commit for commit in tips.values() if commit.startswith(reference)}
         return found.pop() if len(found) == 1 else None
 
-    def _git(self, *words: str) -> str | None:
+    def _git(self, *words: str, environment: Mapping[str, str] | None = None) -> str | None:
         """What git prints; None when it fails, or takes longer than a person would wait."""
         transports = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
         try:
             done = subprocess.run(
                 ["git", *words],
                 cwd=self.root,
-                env=clean_environment() | transports,
+                env=clean_environment() | transports | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=TIMEOUT,
