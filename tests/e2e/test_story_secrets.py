@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+import pytest
 
+from support import declare
 from support.engine import free_port
+from support.provider import Provider
 from support.world import Make, World
 from tidegate.engine.settings import load_settings
 from tidegate.gateway.admin import Admin
@@ -23,6 +26,7 @@ SECRETS = {
     "token": "token-3e8a6f20b7d54c19",
     "alert address": "alert-91c4b7e2f6a05d38",
     "password": "git-d27f4a8e6b1c9035",
+    "provider's key": "sk-provider-6d3b0f8c2e5a4719",
 }
 """Long enough that none stands anywhere by chance."""
 
@@ -48,7 +52,43 @@ def left_behind(world: World) -> Iterator[tuple[str, bytes]]:
         yield f"tidegate {word}", (done.stdout + done.stderr).encode()
 
 
-def test_no_secret_stands_in_what_a_controller_writes_says_or_pushes(make_world: Make) -> None:
+def provided(world: World, provider: Provider) -> None:
+    """A model behind an API goes out, answers, and is then refused by its provider, whose words have the key in them."""
+    world.model("chat", protocol="openai")
+    fields = {
+        "name": "openai",
+        "model": "gpt-4o-2024-08-06",
+        "endpoint": f"https://localhost:{provider.port}",
+        "credential": {"env": "CHAT_API_KEY"},
+        "ca_file": str(provider.ca),
+    }
+    version = {"model": "chat", "version": "1.0.0", "reason": "For the test.", "provider": fields}
+    world.write("models/chat/versions/1.0.0.yaml", declare.flow("ModelVersion", version))
+    world.until("promoted", "chat", commit=world.deploy("1.0.0", "chat"))
+
+    def chat() -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=10)
+        try:
+            headers = {"authorization": f"Bearer {SECRETS['key']}", "content-type": "application/json"}
+            body = orjson.dumps({"messages": [{"role": "user", "content": "Tides?"}]})
+            connection.request("POST", "/chat/v1/chat/completions", body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    world.wait(lambda: chat()[0] == 200, "the provider to answer")
+    mine, provider.key = provider.key, "sk-another"
+    status, body = chat()
+    assert status == 502 and mine.encode() not in body
+    assert provider.asked[-1]["headers"]["authorization"] == f"Bearer {mine}"
+    assert not any(SECRETS["key"] in str(one) for one in provider.asked), "a caller's key is for the gateway alone"
+
+
+def test_no_secret_stands_in_what_a_controller_writes_says_or_pushes(
+    make_world: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_API_KEY", SECRETS["provider's key"])
     world = make_world(start=False)
     api, nobody = free_port(), free_port()
     folder = world.folder / "secrets"
@@ -59,7 +99,7 @@ def test_no_secret_stands_in_what_a_controller_writes_says_or_pushes(make_world:
     named["alert address"].write_text(f"json://user:{SECRETS['alert address']}@127.0.0.1:{nobody}/")
     callers = world.folder / "callers.yaml"  # not among the secrets: it has none
     digest = hashlib.sha256(SECRETS["key"].encode()).hexdigest()
-    keys = [{"name": "checkout", "sha256": digest, "routes": ["digits"]}]
+    keys = [{"name": "checkout", "sha256": digest, "routes": ["digits", "chat"]}]
     callers.write_bytes(orjson.dumps({"api": "tidegate/v1", "kind": "Callers", "keys": keys}))
     callers.chmod(0o600)
     settings = {
@@ -83,6 +123,8 @@ def test_no_secret_stands_in_what_a_controller_writes_says_or_pushes(make_world:
     world.until("promoted", commit=world.deploy("1.0.0"))
     key = {"authorization": f"Bearer {SECRETS['key']}"}
     world.wait(lambda: world.ask(headers=key).status == 200, "the gateway to answer")
+    with Provider(tmp_path, key=SECRETS["provider's key"]) as provider:
+        provided(world, provider)
     known = callers.read_bytes()
     callers.write_text("api: tidegate/v1\nkind: Callers\n")
     world.wait(lambda: "it is not said who may call" in world.problems(), "a broken file to be told")
@@ -119,6 +161,9 @@ def test_no_secret_stands_in_what_a_controller_writes_says_or_pushes(make_world:
     assert len(left) > 30 and all(left[name] for name in left if name.startswith(("git", "Envoy", "tidegate ")))
     assert digest.encode() in left["Envoy's /config_dump?include_eds"], "the dump says what it should"
     left["tidegate.yaml"] = b""  # where the last of them was written by hand
+    [handed] = [where for where in left if where.startswith("state/providers/credentials/")]
+    assert SECRETS["provider's key"].encode() in left.pop(handed), "Envoy reads it there, and nobody else can"
+    assert (world.folder / handed).stat().st_mode & 0o777 == 0o600
     found = [(name, where) for name, secret in SECRETS.items() for where in left if secret.encode() in left[where]]
     assert found == []
     assert load_settings(world.settings).gateway.callers == str(callers)
