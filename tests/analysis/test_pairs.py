@@ -15,6 +15,7 @@ from tidegate.spec.policy import Guardrail
 
 AGREEMENT = {"metric": "agreement", "min": 0.98, "source": "shadow"}
 ERRORS = {"metric": "error_rate", "max_ratio": 2.0, "source": "shadow"}
+COST = {"metric": "cost", "max_ratio": 1.5, "bounds": [0, 0.5], "source": "shadow"}
 SLOW = {"metric": "latency_p95_ms", "max_ratio": 1.3, "source": "shadow"}
 OF_USERS = {"metric": "error_rate", "max_ratio": 2.0}
 
@@ -24,16 +25,22 @@ def rails(*fields: dict[str, Any]) -> tuple[Guardrail, ...]:
 
 
 def pairs(
-    number: int, n: int, agreed: int, errors: tuple[int, int] = (0, 0), ms: tuple[float, float] = (20, 20)
+    number: int,
+    n: int,
+    agreed: int,
+    errors: tuple[int, int] = (0, 0),
+    ms: tuple[float, float] = (20, 20),
+    cost: tuple[float, ...] = (),
 ) -> Batch:
-    """A window of `n` pairs: errors and latency of stable, then of the shadow."""
-    stable, shadow = (Arm(n, e, histogram([t] * n)) for e, t in zip(errors, ms, strict=True))
+    """A window of `n` pairs: errors, latency and cost of stable, then of the shadow."""
+    costs: list[dict[str, tuple[float, ...]]] = [{"cost": (one,) * n} for one in cost] or [{}, {}]
+    stable, shadow = (Arm(n, e, histogram([t] * n), s) for e, t, s in zip(errors, ms, costs, strict=True))
     return Batch(
         number,
         number * 10.0,
         number * 10.0 + 10,
         stable,
-        Arm(n, shadow.errors, shadow.latency, counts={"agreement": (n, agreed)}),
+        Arm(n, shadow.errors, shadow.latency, shadow.scores, counts={"agreement": (n, agreed)}),
         mirrored=True,
     )
 
@@ -50,12 +57,15 @@ def after(analysis: Analysis, *batches: Batch) -> Analysis:
         (AGREEMENT, {"agreed": 90}, "agreement 90.0 %"),
         (ERRORS, {"agreed": 100, "errors": (2, 30)}, "error rate 30.0 % against 2.0 %"),
         (SLOW, {"agreed": 100, "ms": (20, 60)}, "p95 latency"),
+        (COST, {"agreed": 100, "cost": (0.1, 0.4)}, "cost"),
+        (COST | {"max_ratio": None, "max": 0.2}, {"agreed": 100, "cost": (0.1, 0.4)}, "cost"),
     ],
 )
 def test_a_shadow_beyond_its_limit_fails_and_the_sentence_counts_pairs(
     guardrail: dict[str, Any], window: dict[str, Any], words: str
 ) -> None:
-    begun = begin(rails(guardrail, OF_USERS), 0.99)
+    given = {name: value for name, value in guardrail.items() if value is not None}
+    begun = begin(rails(given, OF_USERS), 0.99)
     said = verdict(after(begun, *(pairs(i, 100, **window) for i in range(10))), at=0.0, mirrored=True)
     assert said.result is Result.FAIL
     assert said.culprit is not None
@@ -74,6 +84,15 @@ def test_agreement_is_never_excused_by_a_stable_release_that_cannot_break_it() -
         found.add(verdict(analysis, at=0.0, mirrored=True).result)
     assert Result.BOTH_ARMS not in found
     assert Result.FAIL in found
+
+
+def test_a_cost_within_its_limit_passes_and_one_that_no_answer_told_is_no_data() -> None:
+    begun = begin(rails(COST, OF_USERS), 0.99)
+    said = verdict(after(begun, *(pairs(i, 100, 100, cost=(0.1, 0.11)) for i in range(10))), at=0.0, mirrored=True)
+    assert said.result is Result.PASS
+    assert (said.judgements[0].observed, said.judgements[0].baseline) == pytest.approx((0.11, 0.1))
+    said = verdict(after(begun, pairs(0, 100, 100)), at=0.0, mirrored=True)
+    assert said.result is Result.NO_DATA and not said.promotable
 
 
 def test_pairs_and_requests_are_kept_apart() -> None:
@@ -131,6 +150,7 @@ def test_a_margin_is_excluded_by_pairs_before_anybody_was_served() -> None:
         AGREEMENT | {"max": 0.9, "min": None},
         AGREEMENT | {"segments": ["eu"]},
         AGREEMENT | {"metric": "politeness"},
+        COST | {"metric": "invalid_output"},
         OF_USERS | {"source": "shadow", "max_ratio": None, "max_gap": 0.1, "segments": "each"},
     ],
 )

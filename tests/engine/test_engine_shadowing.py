@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.declare import flow
 from tidegate.analysis.agreement import suited
 from tidegate.analysis.latency import quantile
+from tidegate.cli.shadow import report_text
 from tidegate.engine.disagreements import Report, report_file
+from tidegate.engine.figures import Declarations
 from tidegate.engine.shadowing import HELD, WAIT, Comparing, Shadowing
 from tidegate.gateway.supervisor import Gateway
 from tidegate.rollout.state import Pairs
 from tidegate.spec.comparison import Comparison
+from tidegate.spec.declared import load
 from tidegate.spec.release import Release
 
 STABLE, SHADOW = (
@@ -29,9 +33,11 @@ STABLE, SHADOW = (
 )
 
 
-def comparing(folder: Path, share: float = 1.0, **declared: Any) -> tuple[Comparing, Report]:
+def comparing(
+    folder: Path, share: float = 1.0, declarations: Declarations | None = None, **declared: Any
+) -> tuple[Comparing, Report]:
     """A shadow step that began at 0, with windows of ten seconds."""
-    report = Report(folder, "digits/archive", STABLE, SHADOW, share, 0.0)
+    report = Report(folder, "digits/archive", STABLE, SHADOW, share, 0.0, declarations or Declarations())
     ways = suited(Comparison(**({"by": "json", "samples": 3} | declared)), "http")
     return Comparing("trial", ways, report, 10.0, 0.0), report
 
@@ -197,7 +203,7 @@ class Quiet:
 def test_answers_that_nobody_reads_are_counted_whether_they_were_kept_or_not(tmp_path: Path) -> None:
     gateway = Quiet(tmp_path)
     gateway.write(*(line(str(number), 1) for number in range(7)))
-    own = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0)
+    own = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0, Declarations())
     assert own.uncompared == 7
     own.read()
     assert not gateway.answers.exists(), "nobody needs them any more"
@@ -207,7 +213,7 @@ def test_answers_that_nobody_reads_are_counted_whether_they_were_kept_or_not(tmp
     own.read()
     assert own.uncompared == 12
     gateway.write(line("10", 1), line("11", 1))
-    again = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0)
+    again = Shadowing(cast(Gateway, gateway), tmp_path, lambda: 0.0, Declarations())
     assert again.uncompared == 2, "what the one before has read is no loss"
 
 
@@ -225,3 +231,89 @@ def test_the_kept_disagreements_are_few_and_do_not_depend_on_their_order(
         kept.append(report.to_doc(1.0)["samples"])
     assert kept[0] == kept[1]
     assert len(kept[0]) == min(3, len(requests))
+
+
+def priced() -> Declarations:
+    """Both releases are of one provider's models, the new one with a price of its own."""
+    files = {
+        "models/digits/model.yaml": {"name": "digits", "summary": "x", "owners": ["team-a"], "protocol": "openai"},
+        "policies/prices.yaml": {
+            "currency": "USD",
+            "models": [
+                {
+                    "provider": "openai",
+                    "model": f"gpt-{release.version}",
+                    "input": 2.0 * factor,
+                    "output": 10.0 * factor,
+                }
+                for release, factor in ((STABLE, 1), (SHADOW, 10))
+            ],
+        },
+    }
+    for release in (STABLE, SHADOW):
+        provider = {"name": "openai", "model": f"gpt-{release.version}", "endpoint": "https://api.example.com"}
+        files[f"models/digits/versions/{release.version}.yaml"] = {
+            "model": "digits", "version": release.version, "reason": "x",
+            "provider": {**provider, "credential": {"env": "KEY"}},
+        }  # fmt: skip
+    kinds = {"model.yaml": "Model", "prices.yaml": "Prices"}
+    texts = {
+        path: flow(kinds.get(path.rpartition("/")[2], "ModelVersion"), fields).encode()
+        for path, fields in files.items()
+    }
+    found = Declarations()
+    found.saw(load(texts))
+    return found
+
+
+def usage(prompt: int, completion: int, release: Release) -> dict[str, str]:
+    """What usage.lua says of an answer, as the line has it."""
+    return {
+        "usage": f',"served_model":"gpt-{release.version}","prompt_tokens":{prompt},"completion_tokens":{completion}'
+    }
+
+
+def test_tokens_and_costs_of_both_stand_side_by_side_and_are_scores_of_the_pairs(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path, declarations=priced())
+    for number in range(4):
+        own.take(line(str(number), {"y": 1}, **usage(100, 10, STABLE)), 0.0)
+        own.take(line(str(number), {"y": 1}, shadow=True, **usage(100, 30, SHADOW)), 0.0)
+    own.take(line("5", {"y": 1}, **usage(100, 10, STABLE)), 0.0)
+    own.take(line("5", {"y": 1}, shadow=True, usage=None), 0.0)  # says nothing of itself
+    own.take(line("6", {"y": 1}, usage=',"prompt_tok'), 0.0)
+    own.take(line("6", {"y": 1}, shadow=True, usage=',"served_model":"other"'), 0.0)
+    [window] = own.close(10.0)
+    assert window.stable.scores == {"wrong_model": (0.0,) * 5, "tokens": (110.0,) * 5, "cost": (0.0003,) * 5}
+    assert window.shadow.scores == {
+        "wrong_model": (0.0,) * 4 + (1.0,), "tokens": (130.0,) * 4, "cost": pytest.approx((0.005,) * 4),
+    }  # fmt: skip
+    doc = json.loads(report_file(tmp_path, "digits/archive").read_bytes())
+    names = ("tokens", "counted", "cost", "priced", "currency", "wrong_model")
+    assert [doc["stable"][name] for name in names] == [550, 5, 0.0015, 5, "USD", 0]
+    assert [doc["shadow"][name] for name in names] == [520, 4, 0.02, 4, "USD", 1]
+    shown = report_text(doc).splitlines()
+    assert shown[5:10] == [
+        "                      answers   errors   p50 ms   p95 ms   tokens  USD/1,000",
+        "  in production             6        0      4.0      4.1    110.0        0.3",
+        "  shadow                    6        0      4.0      4.1    130.0          5",
+        "                 5  of 6 answers tell their tokens (in production)",
+        "                 4  of 6 answers tell their tokens (shadow)",
+    ]
+
+
+def test_without_tokens_there_is_no_column_for_them_and_without_a_price_no_cost(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    own.take(line("1", {"y": 1}), 0.0)
+    own.take(line("1", {"y": 1}, shadow=True), 0.0)
+    own.close(10.0)
+    file = report_file(tmp_path, "digits/archive")
+    assert "tokens" not in report_text(json.loads(file.read_bytes()))
+    own.take(line("2", {"y": 1}, **usage(100, 10, STABLE)), 10.0)
+    own.take(line("2", {"y": 1}, shadow=True, **usage(100, 30, SHADOW)), 10.0)
+    [window] = own.close(20.0)
+    assert window.shadow.scores == {"tokens": (130.0,)}
+    doc = json.loads(file.read_bytes())
+    assert (doc["shadow"]["tokens"], doc["shadow"]["cost"], doc["shadow"]["currency"]) == (130, None, None)
+    shown = report_text(doc)
+    assert "130.0" in shown and "/1,000" not in shown
+    assert "0  of these have a price" in shown

@@ -47,5 +47,11 @@ def test_two_metrics_that_count_need_no_bounds() -> None:
     assert found(f"{{metric: bad_orders, max_ratio: 1.5, source: {{prometheus: {counts}}}}}") == []
 
 
+def test_what_answers_tell_needs_its_bounds_of_a_shadow_too() -> None:
+    assert ("warning", "missing-bounds") in found("{metric: cost, max_ratio: 1.5, source: shadow}")
+    bounded = {rule for _, rule in found("{metric: cost, max_ratio: 1.5, bounds: [0, 0.5], source: shadow}")}
+    assert not bounded & {"missing-bounds", "unknown-metric", "unusable-limit"}
+
+
 def test_what_is_not_read_yet_is_an_error() -> None:
     assert ("error", "shadow-source") in found("{metric: agreement, min: 0.98, source: shadow}")

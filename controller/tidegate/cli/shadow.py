@@ -65,10 +65,7 @@ def report_text(report: dict[str, Any]) -> str:
     ):
         if count:
             lines.append(f"  {count:>16,}  {words}")
-    lines += ["", f"  {'':18}{'answers':>9}{'errors':>9}{'p50 ms':>9}{'p95 ms':>9}"]
-    for words, arm in (("in production", stable), ("shadow", shadow)):
-        times = "".join(f"{_number(arm[name]):>9}" for name in ("latency_p50_ms", "latency_p95_ms"))
-        lines.append(f"  {words:18}{arm['answers']:>9,}{arm['errors']:>9,}{times}")
+    lines += ["", *_table((("in production", stable), ("shadow", shadow)))]
     for sample in report["samples"]:
         lines += ["", f"{sample['time']}  {sample['request_id']}", f"  {sample['why']}"]
         lines += [
@@ -76,6 +73,37 @@ def report_text(report: dict[str, Any]) -> str:
             for words, arm in (("in production", "stable"), ("shadow", "shadow"))
         ]
     return "\n".join(lines)
+
+
+def _table(arms: tuple[tuple[str, dict[str, Any]], ...]) -> list[str]:
+    """Both releases side by side: errors, times and, where answers tell them, tokens and what 1,000 requests cost."""
+    heads = ["answers", "errors", "p50 ms", "p95 ms"]
+    counted = any(arm["counted"] for _, arm in arms)
+    currency = next((arm["currency"] for _, arm in arms if arm["priced"]), None)
+    heads += ["tokens"] if counted else []
+    heads += [f"{currency}/1,000"] if currency else []
+    lines = [f"  {'':18}" + "".join(f"{head:>{_width(head)}}" for head in heads)]
+    for words, arm in arms:
+        cells = [f"{arm['answers']:,}", f"{arm['errors']:,}"]
+        cells += [_number(arm[name]) for name in ("latency_p50_ms", "latency_p95_ms")]
+        cells += [_mean(arm["tokens"], arm["counted"], 1, ",.1f")] if counted else []
+        cells += [_mean(arm["cost"], arm["priced"], 1000, ",.4g")] if currency else []
+        row = zip(heads, cells, strict=True)
+        lines.append(f"  {words:18}" + "".join(f"{cell:>{_width(head)}}" for head, cell in row))
+    for words, arm in arms if counted else ():
+        if arm["counted"] < arm["answers"]:
+            lines.append(f"  {arm['counted']:>16,}  of {arm['answers']:,} answers tell their tokens ({words})")
+        if arm["priced"] < arm["counted"]:
+            lines.append(f"  {arm['priced']:>16,}  of these have a price; what the others cost is not known, and not 0")
+    return lines
+
+
+def _width(head: str) -> int:
+    return max(9, len(head) + 2)
+
+
+def _mean(total: float | None, of: int, each: int, form: str) -> str:
+    return "-" if total is None or not of else format(each * total / of, form)
 
 
 def _name(arm: dict[str, Any]) -> str:

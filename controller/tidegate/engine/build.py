@@ -137,7 +137,7 @@ def assemble(ends: Ends) -> Controller:
         needs=Needs(catalog, ends.store, mirror.blob, ends.providers, ends.configs),
         fleet=fleet,
         evidence=evidence,
-        shadowing=Shadowing(ends.gateway, ends.shadow, now),
+        shadowing=Shadowing(ends.gateway, ends.shadow, now, evidence.declarations),
         sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources"), journal.cursor(ASKED)),
         steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),

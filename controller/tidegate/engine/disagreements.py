@@ -16,6 +16,7 @@ import orjson
 from tidegate.analysis.agreement import Answer, Opinion, shown
 from tidegate.analysis.latency import add, histogram, quantile
 from tidegate.analysis.outcomes import is_error
+from tidegate.engine.figures import Declarations, Sums, figures, told
 from tidegate.spec.comparison import Comparison
 from tidegate.spec.release import Release
 
@@ -30,9 +31,22 @@ def report_file(folder: Path, route: str) -> Path:
 
 
 class Report:
-    """The counts of one shadow step since `since` (epoch seconds). `share` of the requests is copied, in [0, 1]."""
+    """The counts of one shadow step since `since` (epoch seconds). `share` of the requests is copied, in [0, 1].
 
-    def __init__(self, folder: Path, route: str, stable: Release, shadow: Release, share: float, since: float) -> None:
+    `declarations`: what tokens cost, and which model has to have answered.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        route: str,
+        stable: Release,
+        shadow: Release,
+        share: float,
+        since: float,
+        declarations: Declarations,
+    ) -> None:
+        self._declarations = declarations
         self.stable, self.shadow = stable, shadow
         self.pairs = self.agreed = self.failed = self.unreadable = 0
         self._file = report_file(folder, route)
@@ -42,6 +56,7 @@ class Report:
         self._errors = {"stable": 0, "shadow": 0}
         self._times: dict[str, list[float]] = {"stable": [], "shadow": []}
         self._cells: dict[str, tuple[int, ...]] = {"stable": (), "shadow": ()}
+        self._sums = {"stable": Sums(), "shadow": Sums()}
         self._samples: dict[int, dict[str, Any]] = {}
         self._saved: tuple[int, ...] = ()
 
@@ -52,10 +67,17 @@ class Report:
         else:
             self._lonely += 1
 
-    def seen(self, stable: Mapping[str, Any], shadow: Mapping[str, Any]) -> None:
-        """Both halves are there, whatever they say."""
-        for arm, line in (("stable", stable), ("shadow", shadow)):
+    def figures(self, line: Mapping[str, Any]) -> Mapping[str, float]:
+        """What one of its answers says of itself: tokens, cost, another model (figures.py)."""
+        release = self.shadow if line.get("role") == "shadow" else self.stable
+        terms = self._declarations.of(release.model, release.version, release.commit)
+        return figures(told(line.get("usage")), terms)
+
+    def seen(self, stable: Mapping[str, Any], shadow: Mapping[str, Any], *said: Mapping[str, float]) -> None:
+        """Both halves are there, whatever they say; `said`: the figures of both."""
+        for arm, line, of_it in zip(("stable", "shadow"), (stable, shadow), said, strict=True):
             self._errors[arm] += is_error(line)
+            self._sums[arm].add(of_it)
             taken = line.get("duration_ms")
             if isinstance(taken, int | float) and taken >= 0:
                 self._times[arm].append(float(taken))
@@ -149,6 +171,7 @@ class Report:
             "errors": self._errors[arm],
             "latency_p50_ms": quantile(self._cells[arm], 0.5),
             "latency_p95_ms": quantile(self._cells[arm], 0.95),
+            **self._sums[arm].show(self._declarations.currency),
         }
 
     def save(self, now: float) -> None:

@@ -7,9 +7,12 @@ Neighbours: gateway/usage.lua reads the answers, spec/providers.py says which id
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+import orjson
 
 from tidegate.engine.catalog import Blob
 from tidegate.spec.base import Document
@@ -122,6 +125,41 @@ def figures(record: Mapping[str, Any], terms: Terms) -> dict[str, float]:
         if terms.price is not None:
             found[COST] = terms.price.of(prompt, completion)
     return found
+
+
+def told(usage: object) -> Mapping[str, Any]:
+    """What usage.lua made of an answer, as a line of mirrored answers has it: members of a record, if any."""
+    if not isinstance(usage, str) or not usage.startswith(","):
+        return {}
+    try:
+        found: Mapping[str, Any] = orjson.loads("{" + usage[1:] + "}")
+    except ValueError:  # no answer says anything by a line that is damaged
+        return {}
+    return found
+
+
+class Sums:
+    """Figures of many answers: how many told each, and what that comes to."""
+
+    def __init__(self) -> None:
+        self._told: Counter[str] = Counter()
+        self._sums: dict[str, float] = {}
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Those of one answer."""
+        for name, value in figures.items():
+            self._told[name] += 1
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def show(self, currency: str | None) -> dict[str, Any]:
+        """Tokens, other models' answers and costs, and of how many answers. What no answer has told is None, and never 0."""
+        return {
+            **{name: int(self._sums[name]) if self._told[name] else None for name in (TOKENS, WRONG_MODEL)},
+            "counted": self._told[TOKENS],
+            "cost": round(self._sums[COST], 6) if self._told[COST] else None,
+            "priced": self._told[COST],
+            "currency": currency if self._told[COST] else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

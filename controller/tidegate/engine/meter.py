@@ -5,12 +5,12 @@ Neighbours: evidence.py feeds it from the prediction record; the analysis has it
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.engine.figures import COST, TOKENS, WRONG_MODEL
+from tidegate.engine.figures import Sums
 
 WINDOW = 10
 KEPT = 2000
@@ -31,8 +31,7 @@ class Meter:
         self._seconds: deque[_Second] = deque(maxlen=WINDOW)
         self.requests = 0
         self.errors = 0
-        self.told: Counter[str] = Counter()  # answers that told a figure, by its name
-        self.sums: dict[str, float] = {}
+        self._figures = Sums()
 
     def add(self, now: float, error: bool, duration_ms: float | None) -> None:
         """One answer, read at `now` (epoch seconds)."""
@@ -49,9 +48,7 @@ class Meter:
 
     def tell(self, figures: Mapping[str, float]) -> None:
         """What the answer said of itself (figures.py)."""
-        for name, value in figures.items():
-            self.told[name] += 1
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        self._figures.add(figures)
 
     def idle(self, now: float) -> float:
         """Seconds since the last answer."""
@@ -70,11 +67,7 @@ class Meter:
         return {
             "requests": self.requests,
             "errors": self.errors,
-            **{name: int(self.sums[name]) if self.told[name] else None for name in (TOKENS, WRONG_MODEL)},
-            "counted": self.told[TOKENS],
-            "cost": round(self.sums[COST], 6) if self.told[COST] else None,
-            "priced": self.told[COST],
-            "currency": currency if self.told[COST] else None,
+            **self._figures.show(currency),
             "rate": round(requests / span, 1),
             "error_rate": round(errors / requests, 4) if requests else None,
             "p95_ms": round(durations[int(0.95 * (len(durations) - 1))], 2) if durations else None,

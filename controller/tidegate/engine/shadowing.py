@@ -19,6 +19,7 @@ from tidegate.analysis.latency import histogram
 from tidegate.analysis.model import Arm
 from tidegate.analysis.outcomes import is_error
 from tidegate.engine.disagreements import Report
+from tidegate.engine.figures import Declarations
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.rollout.state import Pairs, RouteState
@@ -47,10 +48,13 @@ class Shadowing:
     """All routes that mirror. Called by the loop alone. `folder`: where reports go; None: this gateway cannot mirror.
 
     Reads from where the file of answers ends when the controller starts: what came before is compared with nobody, and
-    counted.
+    counted. `declarations`: what the answers' tokens cost.
     """
 
-    def __init__(self, gateway: Gateway, folder: Path | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self, gateway: Gateway, folder: Path | None, now: Callable[[], float], declarations: Declarations
+    ) -> None:
+        self._declarations = declarations
         self._gateway = gateway
         self._folder = folder
         self._now = now
@@ -129,9 +133,10 @@ class Shadowing:
         trial = f"{candidate.release.digest}:{candidate.step_started_at}"
         known = self._routes.get(state.route)
         if known is None or known.trial != trial:
-            report = Report(self._folder, state.route, stable, candidate.release, split.mirror / WHOLE, self._now())
+            share, now = split.mirror / WHOLE, self._now()
+            report = Report(self._folder, state.route, stable, candidate.release, share, now, self._declarations)
             ways = suited(model.comparison, model.protocol)
-            self._routes[state.route] = Comparing(trial, ways, report, candidate.policy.batch, self._now())
+            self._routes[state.route] = Comparing(trial, ways, report, candidate.policy.batch, now)
 
     def closed(self, route: str) -> tuple[Pairs, ...]:
         """The windows of this route that are over."""
@@ -149,18 +154,22 @@ class Half:
     def __init__(self) -> None:
         self.requests = self.errors = 0
         self.times: list[float] = []
+        self._scores: dict[str, list[float]] = {}
 
-    def add(self, line: Mapping[str, Any]) -> None:
-        """One answer."""
+    def add(self, line: Mapping[str, Any], figures: Mapping[str, float]) -> None:
+        """One answer, and what it says of itself."""
         self.requests += 1
         self.errors += is_error(line)
         taken = line.get("duration_ms")
         if isinstance(taken, int | float) and taken >= 0:
             self.times.append(float(taken))
+        for name, value in figures.items():
+            self._scores.setdefault(name, []).append(value)
 
     def arm(self) -> Arm:
         """All of them, for the analysis."""
-        return Arm(self.requests, self.errors, histogram(self.times))
+        scores = {name: tuple(values) for name, values in self._scores.items()}
+        return Arm(self.requests, self.errors, histogram(self.times), scores)
 
 
 class Comparing:
@@ -207,9 +216,10 @@ class Comparing:
             self._report.alone(shadow=line.get("role") == "shadow")
 
     def _compare(self, stable: Mapping[str, Any], shadow: Mapping[str, Any]) -> None:
-        self._report.seen(stable, shadow)
-        for half, line in zip(self._halves, (stable, shadow), strict=True):
-            half.add(line)
+        said = [self._report.figures(line) for line in (stable, shadow)]
+        self._report.seen(stable, shadow, *said)
+        for half, line, figures in zip(self._halves, (stable, shadow), said, strict=True):
+            half.add(line, figures)
         if is_error(stable):  # there is nothing to agree with
             self._report.failed += 1
             return

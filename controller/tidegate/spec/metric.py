@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Final
 
 from tidegate.spec.policy import Guardrail
+
+SAID: Final = ("tokens", "cost", "wrong_model")
+"""Scores that answers tell of themselves, in OpenAI's protocol: those of the gateway, and a shadow's too."""
 
 _LATENCY = re.compile(r"latency_p(\d{2,4})_ms")
 
@@ -63,8 +67,9 @@ def unsupported(guardrail: Guardrail) -> str | None:
 def _unpaired(guardrail: Guardrail) -> str | None:
     """Why a shadow's pairs cannot be held against this limit."""
     kind, _ = kind_of(guardrail)
-    if kind in (Kind.SCORE, Kind.INVALID):
-        return f"a shadow's pairs have no '{guardrail.metric}': use agreement, error_rate or latency_pNN_ms"
+    if kind is Kind.INVALID or (kind is Kind.SCORE and guardrail.metric not in SAID):
+        known = f"error_rate, latency_pNN_ms, {', '.join(SAID)}"
+        return f"a shadow's pairs have no '{guardrail.metric}': use agreement, {known}"
     if guardrail.segments is not None:
         return "a shadow's pairs are judged together: take 'segments' out"
     if kind is Kind.AGREEMENT and guardrail.limit_name != "min":

@@ -19,7 +19,7 @@ from tidegate.rules.rule import Example, Rule
 def check(context: Context) -> Iterator[Finding]:
     """Look for guardrails on asked values without bounds."""
     for policy, at, guardrail in rails(context):
-        said = guardrail.source == "gateway" and guardrail.metric in _SAID
+        said = guardrail.source in ("gateway", "shadow") and guardrail.metric in _SAID
         if not said and (isinstance(guardrail.source, str) or guardrail.source.asked.counts):
             continue
         if "bounds" not in guardrail.model_fields_set:

@@ -2,7 +2,8 @@
 
 NN is a quantile from 50 to 99, or 999 for the last in a thousand. Of answers in OpenAI's protocol there are `tokens`, their
 number for a request, `cost`, by the prices in policies/prices.yaml, and `wrong_model`, the share that names another model
-than the release's. With `source: shadow` there is `agreement` as well. Every other metric needs a `source` that knows it.
+than the release's. With `source: shadow` there are all of these too, and `agreement`. Every other metric needs a `source`
+that knows it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Iterator
 from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.rule import Example, Rule
+from tidegate.spec.metric import SAID
 from tidegate.spec.vocabulary import similar
 
 _NAMES = ("error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
-_SAID = ("tokens", "cost", "wrong_model")
 _KNOWN = re.compile(r"error_rate|latency_p([5-9][0-9]|999)_ms")
 
 
@@ -27,11 +28,11 @@ def check(context: Context) -> Iterator[Finding]:
             for index, guardrail in enumerate(guardrails):
                 if guardrail.source not in ("gateway", "shadow") or _KNOWN.fullmatch(guardrail.metric):
                     continue
-                if not guardrail.paired and guardrail.metric in _SAID:
+                if guardrail.metric in SAID:
                     continue
                 if not guardrail.paired or guardrail.metric != "agreement":
                     where = "a shadow's pairs have" if guardrail.paired else "the gateway's record has"
-                    known = ("agreement", *_NAMES) if guardrail.paired else (*_NAMES, *_SAID)
+                    known = (*(("agreement",) if guardrail.paired else ()), *_NAMES, *SAID)
                     close = similar(guardrail.metric, known)
                     message = f"{where} no metric '{guardrail.metric}'"
                     use = "use agreement, " if guardrail.paired else "use "
@@ -66,5 +67,12 @@ RULE = Rule(
             at="agreemet,",
         ),
     ),
-    good=(Example("policies/progressive.yaml", "metric: latency_p999_ms,", "metric: latency_p95_ms,"),),
+    good=(
+        Example("policies/progressive.yaml", "metric: latency_p999_ms,", "metric: latency_p95_ms,"),
+        Example(
+            "policies/progressive.yaml",
+            "metric: cost, max_ratio: 1.2, bounds: [0, 0.5], source: shadow",
+            "metric: latency_p95_ms, max_ratio: 1.2",
+        ),
+    ),
 )

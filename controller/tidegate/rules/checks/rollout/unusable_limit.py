@@ -14,7 +14,7 @@ from tidegate.rules.context import Context
 from tidegate.rules.finding import Finding
 from tidegate.rules.policies import rails
 from tidegate.rules.rule import Example, Rule
-from tidegate.spec.metric import Kind, kind_of, unsupported
+from tidegate.spec.metric import SAID, Kind, kind_of, unsupported
 from tidegate.spec.policy import Guardrail
 
 
@@ -22,7 +22,8 @@ def check(context: Context) -> Iterator[Finding]:
     """Ask the analysis's own words whether it can judge this, and whether it could ever be broken."""
     for policy, at, guardrail in rails(context):
         why = unsupported(guardrail) or _out_of_range(guardrail)
-        if why and not (guardrail.paired and kind_of(guardrail)[0] is Kind.SCORE):  # unknown-metric says so
+        unknown = guardrail.paired and kind_of(guardrail)[0] is Kind.SCORE and guardrail.metric not in SAID
+        if why and not unknown:  # unknown-metric says so
             yield RULE.finding(
                 policy,
                 (*at, guardrail.limit_name),
