@@ -13,7 +13,7 @@ from support.provider import Provider as Api
 from tidegate.engine.catalog import Entry
 from tidegate.engine.providers import KEPT, Providers
 from tidegate.engine.table import arm_of, upstream_of
-from tidegate.gateway import check, render
+from tidegate.gateway import check, cluster
 from tidegate.gateway.book import Page
 from tidegate.gateway.model import Route
 from tidegate.rollout.traffic import TrafficArm
@@ -277,5 +277,5 @@ def test_a_prompt_for_anthropic_is_a_member_of_the_body_and_no_message(providers
     assert upstream.endpoints == (("api.example.com", 443),) and upstream.timeout == 120.0
     page = Page((Route("chat", None, (arm,)),), {upstream.name: upstream})
     assert check.problem(page.routes, page.upstreams.values()) is None
-    [cluster] = render.clusters(page).values()
-    assert b"api.example.com" in cluster and b"x-api-key" in cluster and KEY.encode() not in cluster
+    [only] = cluster.of_page(page).values()
+    assert b"api.example.com" in only and b"x-api-key" in only and KEY.encode() not in only

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.gateways import arm, split
-from tidegate.gateway import names, render, weights, wire
+from tidegate.gateway import cluster, names, render, weights, wire
 from tidegate.gateway.book import Book
 from tidegate.gateway.model import Route, Table, Upstream
 from tidegate.spec.errors import InternalError
@@ -24,9 +24,11 @@ def files(*routes: Route) -> tuple[bytes, bytes]:
     table = Table((Upstream("v1", (("127.0.0.1", 1),)), Upstream("v2", (("::1", 2),), timeout=5.0)), routes)
     book = Book()
     book.turn(table, None)
-    clusters = {name: render.cluster(name, up) for page in book.pages.values() for name, up in page.clusters.items()}
+    clusters = {
+        name: cluster.of_upstream(name, up) for page in book.pages.values() for name, up in page.clusters.items()
+    }
     models = {model: render.model_routes(page.routes, page.timeouts, page.shares) for model, page in book.pages.items()}
-    return render.cluster_file(clusters)[1], render.route_file(models)[1]
+    return cluster.assemble(clusters)[1], render.route_file(models)[1]
 
 
 # Names
@@ -88,8 +90,8 @@ def test_files_are_read_back_as_they_were_written() -> None:
         Route("b", None, (arm("v2"),)),
     )
     clusters, written = files(*routes)
-    version, fragments = render.parse_clusters(clusters)
-    assert render.cluster_file(fragments) == (version, clusters)
+    version, fragments = cluster.parse(clusters)
+    assert cluster.assemble(fragments) == (version, clusters)
     version, models, shares = render.parse_routes(written)
     assert render.route_file(models) == (version, written)
     flat = {key: entry for entries in shares.values() for key, entry in entries.items()}

@@ -1,6 +1,7 @@
-"""What is fixed when Envoy starts: the listener, the filters, the record's format, the admin socket. Pure.
+"""What is fixed when Envoy starts: the listener, the filters, the admin socket. Pure.
 
-render.py writes what changes while it runs; process.py starts it with this file.
+cluster.py and render.py write what changes while it runs, lines.py and replies.py the record and the gateway's own answers;
+process.py starts Envoy with this file.
 """
 
 from __future__ import annotations
@@ -11,21 +12,18 @@ from typing import Any
 
 import orjson
 
-from tidegate.gateway import provider, wire
-from tidegate.gateway.entrance import CALLER, Entrance
+from tidegate.gateway import lines, provider, replies, wire
+from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.lua import lua
 from tidegate.gateway.names import split_address
-from tidegate.gateway.record import FIELDS
 from tidegate.gateway.render import (
     BY_MODEL,
     CALLER_HEADER,
     CONFIG_HEADER,
-    RECORD_STATE,
     RELEASE_HEADER,
     ROUTES,
     SESSION,
     TIMEOUT,
-    TRACE,
     TYPE,
     USAGE,
 )
@@ -44,24 +42,9 @@ _INTERNAL = [
     }
 ]
 _FILTERS = f"{TYPE}.extensions.filters.http"
-_TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
-_BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
-_KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%%DYNAMIC_METADATA({SESSION}:record)%%DYNAMIC_METADATA({USAGE}:told)%"
-_MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%e-3'
-_MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
-_NO_FLAGS = ',"flags":null}\n'
-_FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
 _OPEN = Entrance()
-_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # Servers that hand headers to programs take `_` for `-`: neither form may be forged.
 _OWN_HEADERS = f"(x-request-id|{RELEASE_HEADER}|{CALLER_HEADER}|{CONFIG_HEADER})".replace("-", "[-_]")
-SEEN = {
-    "time": _TIME,
-    "request_id": "%REQ(X-REQUEST-ID)%",
-    "status": "%RESPONSE_CODE%",
-    "duration_ms": "%DURATION%",
-    "flags": "%RESPONSE_FLAGS%",
-}
 
 
 def bootstrap(
@@ -146,12 +129,12 @@ def bootstrap(
 
 def trial(clusters: bytes, routes: bytes, listeners: bytes) -> bytes:
     """A bootstrap that says all at once what these files would say one by one: for an Envoy that only checks it."""
-    return _at_once(clusters, routes, listeners, _socket("127.0.0.1:0"), own_answers())
+    return _at_once(clusters, routes, listeners, _socket("127.0.0.1:0"), replies.own_answers())
 
 
 def front(clusters: bytes, routes: bytes, listeners: bytes, socket: Path) -> bytes:
     """The same for an Envoy that serves at this socket file. Its own answers carry `CAUSE_HEADER`: they are no release's."""
-    answers, cause = own_answers(), {"header": {"key": CAUSE_HEADER, "value": "%RESPONSE_FLAGS%"}}
+    answers, cause = replies.own_answers(), {"header": {"key": CAUSE_HEADER, "value": "%RESPONSE_FLAGS%"}}
     for mapper in answers["mappers"]:
         mapper["headers_to_add"] = [*mapper.get("headers_to_add", ()), cause]
     return _at_once(clusters, routes, listeners, {"pipe": {"path": str(socket), "mode": 0o666}}, answers)
@@ -234,8 +217,8 @@ def _connection_manager(
             }
         ],
         **routes,
-        "access_log": record_format(record, names_callers=entrance.keys is not None) if record else [],
-        "local_reply_config": own_answers(),
+        "access_log": lines.record_format(record, names_callers=entrance.keys is not None) if record else [],
+        "local_reply_config": replies.own_answers(),
         "http_filters": [
             *entrance.identifying(),
             {
@@ -278,125 +261,4 @@ def _connection_manager(
                 "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
             },
         ],
-    }
-
-
-def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str, Any]]:
-    """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
-
-    Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
-    `1234e-3` is a JSON number. A request with a response flag may have no time of its last byte (the client has left): whole
-    milliseconds then. A request that never reached a route (not HTTP, too large headers) has no arm, and may have no id.
-
-    An expression costs more than all else about the record: the status is asked first, since whatever has one below 400 has
-    reached a route.
-    """
-    known = f"'{RECORD_STATE}' in filter_state"
-    fine = _all(_status("GE", 100), _status("LE", 399))
-    other = _any(_status("LE", 99), _status("GE", 400))
-    says = _KNOWN + (f"%DYNAMIC_METADATA({CALLER}:record)%" if names_callers else "")
-    caller = {"caller": f"%DYNAMIC_METADATA({CALLER}:name)%"} if names_callers else {}
-    return [
-        log(
-            record,
-            _any(_all(fine, when("response.flags == 0")), _all(other, when(f"response.flags == 0 && {known}"))),
-            _text(_BEGIN + says + _MICROSECONDS + _NO_FLAGS),
-        ),
-        log(
-            record,
-            _all({"response_flag_filter": {}}, _any(fine, when(known))),
-            _text(_BEGIN + says + _MILLISECONDS + _FLAGS),
-        ),
-        log(
-            record,
-            _all(other, when(f"!({known})")),
-            {"json_format": dict.fromkeys(FIELDS) | SEEN | caller},
-        ),
-    ]
-
-
-def _text(line: str) -> dict[str, Any]:
-    return {"text_format_source": {"inline_string": line}, "omit_empty_values": True}
-
-
-def log(record: Path, applies: dict[str, Any], log_format: dict[str, Any]) -> dict[str, Any]:
-    """One access log: a line in this format for each request to which the filter applies."""
-    return {
-        "name": "envoy.access_loggers.file",
-        "filter": applies,
-        "typed_config": {
-            "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": str(record),
-            "log_format": log_format,
-        },
-    }
-
-
-def when(expression: str) -> dict[str, Any]:
-    """A log's filter: the requests of which the expression is true."""
-    return {
-        "extension_filter": {
-            "name": "envoy.access_loggers.extension_filters.cel",
-            "typed_config": {
-                "@type": f"{TYPE}.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": expression,
-            },
-        }
-    }
-
-
-def _status(comparison: str, code: int) -> dict[str, Any]:
-    found = {"op": comparison, "value": {"default_value": code, "runtime_key": "-"}}
-    return {"status_code_filter": {"comparison": found}}
-
-
-def _all(*filters: dict[str, Any]) -> dict[str, Any]:
-    return {"and_filter": {"filters": list(filters)}}
-
-
-def _any(*filters: dict[str, Any]) -> dict[str, Any]:
-    return {"or_filter": {"filters": list(filters)}}
-
-
-def own_answers() -> dict[str, Any]:
-    """Answers that the gateway gives itself are JSON and name the route, whatever the reason."""
-    route = "%METADATA(ROUTE:tidegate:route)%"
-    told = {"route": route, "request_id": "%REQ(X-REQUEST-ID)%"}
-    sentences = {
-        "UH,NC": f"route {route} has no ready instance",
-        "UF": f"no instance of route {route} could be reached",
-        "UC,UR,LR,UPE": f"the instance of route {route} closed the connection before it answered",
-        "UT,SI,UMSDR": f"route {route} did not answer in time",
-        "UO": f"route {route} has too many requests under way",
-        "NR": "no release of this model takes this request",
-    }
-    # Who has no key need not learn what is served.
-    strangers = {"error": "%LOCAL_REPLY_BODY%", "request_id": "%REQ(X-REQUEST-ID)%"}
-    hasty = {"error": "too many requests: come again after as many seconds as Retry-After says", **told}
-    return {
-        "mappers": [
-            *(
-                {
-                    "filter": {
-                        "status_code_filter": {"comparison": {"value": {"default_value": code, "runtime_key": "-"}}}
-                    },
-                    "body_format_override": {"json_format": body},
-                }
-                for code, body in ((401, strangers), (429, hasty))
-            ),
-            {
-                "filter": {"header_filter": {"header": TRACE}},
-                "status_code": 405,
-                "headers_to_add": [{"header": {"key": "allow", "value": _METHODS}}],
-                "body_format_override": {"json_format": strangers | {"error": "TRACE is not answered here"}},
-            },
-            *(
-                {
-                    "filter": {"response_flag_filter": {"flags": flags.split(",")}},
-                    "body_format_override": {"json_format": {"error": sentence, **told}},
-                }
-                for flags, sentence in sentences.items()
-            ),
-        ],
-        "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%", **told}},
     }

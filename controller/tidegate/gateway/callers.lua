@@ -1,6 +1,6 @@
 -- Knows a caller by the key in `Authorization: Bearer KEY` or `x-api-key: KEY`, and takes both headers away: no server and no record
 -- ever sees a key. Without KEYS (SHA-256 in hex to name and routes) everybody may call, and headers stay as they are.
--- Neighbours: entrance.py writes KEYS before sha256.lua and this; allowed.lua asks for the route; bootstrap.py has the record.
+-- Neighbours: entrance.py writes KEYS before sha256.lua and this; allowed.lua asks for the route; lines.py has the record.
 
 local LONGEST = 512  -- bytes of a key that are worth hashing
 

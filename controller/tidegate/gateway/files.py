@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tidegate.gateway import mirror, render
+from tidegate.gateway import cluster, mirror, render, wire
 
 GENERATION = "generation"
 
@@ -45,10 +45,10 @@ class Folder:
         for folder in (self.clusters.parent, self.layer.parent, self.record.parent, self.answers.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        for file, empty in ((self.clusters, render.cluster_file), (self.routes, render.route_file)):
+        for file, empty in ((self.clusters, cluster.assemble), (self.routes, render.route_file)):
             if not file.exists():
                 older = file.with_suffix(".json")  # as Tidegate wrote it before 0.2
-                replace(file, render.from_json(older.read_bytes()) if older.exists() else empty({})[1])
+                replace(file, wire.from_json(older.read_bytes()) if older.exists() else empty({})[1])
         if not self.listeners.exists():
             replace(self.listeners, mirror.listener_file({})[1])
         if not self.layer.exists():

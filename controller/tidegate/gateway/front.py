@@ -1,7 +1,7 @@
 """One release behind a gateway of its own, for as long as it is measured: its server gets what users' requests would become.
 
 The files are those of the public gateway, so nothing can differ; only nobody else reaches it, and no line is recorded.
-Neighbours: render.py and bootstrap.py write the files; the engine's staging.py measures through it.
+Neighbours: cluster.py, render.py and bootstrap.py write the files; the engine's staging.py measures through it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tidegate.gateway import check, mirror, render
+from tidegate.gateway import check, cluster, mirror, render
 from tidegate.gateway.binary import envoy_binary
 from tidegate.gateway.book import Page
 from tidegate.gateway.bootstrap import front as front_bootstrap
@@ -53,8 +53,8 @@ def front(model: str, arm: Arm, upstream: Upstream, binary: str | None) -> Itera
         root = Path(folder)
         path = root / "gateway.sock"
         config = root / "front.json"
-        clusters, routes = render.clusters(page), {model: render.model_routes(page.routes, page.timeouts, page.shares)}
-        files = render.cluster_file(clusters)[1], render.route_file(routes)[1], mirror.listener_file({})[1]
+        clusters, routes = cluster.of_page(page), {model: render.model_routes(page.routes, page.timeouts, page.shares)}
+        files = cluster.assemble(clusters)[1], render.route_file(routes)[1], mirror.listener_file({})[1]
         config.write_bytes(front_bootstrap(*files, path))
         command = [
             sys.executable, "-I", "-c", _GUARD, str(os.getpid()),

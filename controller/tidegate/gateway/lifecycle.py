@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 
-from tidegate.gateway import files, mirror, process, render
+from tidegate.gateway import cluster, files, mirror, process, render
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.binary import envoy_binary
 from tidegate.gateway.book import Page
@@ -246,12 +246,10 @@ class Lifecycle:
         probe = self.folder.root / "trial.json"
         clusters, listeners, models = dict[str, bytes](), dict[str, bytes](), dict[str, bytes]()
         for page in pages:
-            clusters |= render.clusters(page)
+            clusters |= cluster.of_page(page)
             listeners |= mirror.listeners(page, self.folder.record, self.folder.answers)
             models[page.routes[0].model] = render.model_routes(page.routes, page.timeouts, page.shares)
-        content = trial(
-            render.cluster_file(clusters)[1], render.route_file(models)[1], mirror.listener_file(listeners)[1]
-        )
+        content = trial(cluster.assemble(clusters)[1], render.route_file(models)[1], mirror.listener_file(listeners)[1])
         files.replace(probe, content)
         try:
             return self._refusal([envoy_binary(self._settings.binary), "-c", str(probe), "-l", "error"])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.gateway import files, mirror, render
+from tidegate.gateway import cluster, files, mirror, render
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.files import Folder
 from tidegate.spec.errors import InternalError, RetryLater
@@ -88,12 +88,12 @@ class Live:
         self._clock = clock
         self._sleep = sleep
         self._answer = 0.0
-        version, clusters = render.parse_clusters(folder.clusters.read_bytes())
+        version, clusters = cluster.parse(folder.clusters.read_bytes())
         self.clusters = WatchedFile(
             "clusters",
             folder.clusters,
             "cluster_manager.cds",
-            render.cluster_file,
+            cluster.assemble,
             version,
             clusters,
             (version, clusters),

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from tidegate.gateway import bootstrap, names, provider, render
+from tidegate.gateway import bootstrap, lines, names, provider, render, replies
 from tidegate.gateway.book import Page
 from tidegate.gateway.lua import lua
 from tidegate.gateway.model import Arm, Route, Upstream
@@ -78,7 +78,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
             "virtual_hosts": [host | ({} if shadow else {"retry_policy": render.RETRY})],
         },
         "access_log": log,
-        "local_reply_config": bootstrap.own_answers(),
+        "local_reply_config": replies.own_answers(),
         "http_filters": [
             {
                 "name": "envoy.filters.http.set_filter_state",
@@ -145,16 +145,16 @@ def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: b
 
 def _shadow_logs(record: Path) -> list[dict[str, Any]]:
     """The record of what the shadow answered: not of what its release has served already, whatever status that is given."""
-    answered = bootstrap.when(f"'{RECORD_STATE}' in filter_state")
+    answered = lines.when(f"'{RECORD_STATE}' in filter_state")
     return [
         one | {"filter": {"and_filter": {"filters": [answered, one["filter"]]}}}
-        for one in bootstrap.record_format(record)[:2]
+        for one in lines.record_format(record)[:2]
     ]
 
 
 def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
     told = {
-        **bootstrap.SEEN,
+        **lines.SEEN,
         "route": route.name,
         "role": arm.role,
         "release": arm.release,
@@ -166,4 +166,4 @@ def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
         "left_out": f"%DYNAMIC_METADATA({ANSWER}:left_out)%",
     }
     kept = f"'{RECORD_STATE}' in filter_state && '{ANSWER}' in metadata.filter_metadata"
-    return bootstrap.log(answers, bootstrap.when(kept), {"json_format": told})
+    return lines.log(answers, lines.when(kept), {"json_format": told})

@@ -1,6 +1,7 @@
-"""What the gateway has to do, as plain values: upstreams, routes, arms and weights. render.py turns it into Envoy's files.
+"""What the gateway has to do, as plain values: upstreams, routes, arms and weights.
 
-The engine builds a `Table` from route states and observed instances; nothing here knows why.
+cluster.py and render.py turn it into Envoy's files. The engine builds a `Table` from route states and observed instances;
+nothing here knows why.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Follows the prediction record: one JSON line a request, written by Envoy, which outlives every reader.
 
-A `Cursor` says how far somebody has read; the journal keeps it. bootstrap.py has the format; the engine makes batches of it.
+A `Cursor` says how far somebody has read; the journal keeps it. lines.py has the format; the engine makes batches of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A `Table` as the two files that Envoy reads while it runs: clusters and routes. Pure, and byte for byte repeatable.
+"""The routes of a `Table` as the file that Envoy reads while it runs. Pure, and byte for byte repeatable.
 
-A file is put together from fragments, one a cluster or a model, so that a change costs one of them. wire.py has the format,
-names.py the names, bootstrap.py the part that is fixed at start, merge.lua the merging of inference parameters.
+A file is put together from fragments, one a model, so that a change costs one of them. cluster.py has the file of clusters,
+wire.py the format, names.py the names, bootstrap.py the part that is fixed at start, merge.lua the merging of parameters.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from tidegate.gateway import provider, wire
-from tidegate.gateway.book import Page
-from tidegate.gateway.model import Arm, Route, Upstream
+from tidegate.gateway.model import Arm, Route
 from tidegate.gateway.names import Shares, mirror_name, prefix, segments, weighted_name
 from tidegate.spec.model import Segment
 
@@ -39,8 +37,6 @@ USAGE = "tidegate.usage"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request body that the gateway holds in memory to merge parameters into; a larger one is answered with 413."""
 
-# A keep-alive shorter than that of common servers (gunicorn 2 s, uvicorn 5 s): they close a connection that Envoy no longer uses.
-_KEEP_ALIVE = "1.500s"
 # These never reached the server, so they are safe for every method. A reset in mid-request is not among them.
 RETRY = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
@@ -54,79 +50,6 @@ RETRY = {
     "host_selection_retry_max_attempts": 16,
     "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
 }
-_LIMITS = {"max_connections": 16384, "max_pending_requests": 16384, "max_requests": 16384, "max_retries": 1024}
-
-
-def _common(**connections: Any) -> bytes:
-    options = {
-        "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "common_http_protocol_options": connections,
-        "explicit_http_config": {"http_protocol_options": {}},
-    }
-    return wire.encode(
-        "Cluster",
-        {
-            "type": "STATIC",
-            "connect_timeout": "1.000s",
-            "lb_policy": "LEAST_REQUEST",
-            "circuit_breakers": {"thresholds": [_LIMITS]},
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-        },
-    )
-
-
-_CLUSTER = _common(idle_timeout=_KEEP_ALIVE)
-"""What all clusters have in common, but for those of servers that close connections without having said so."""
-_CLOSING = _common(max_requests_per_connection=1)
-# An instance to which no connection could be made, five times on end: each costs a user the time of the attempt. What it
-# answers, or not, is the release's word and never a reason. At most half of them rest, so that the others do not drown, and
-# Envoy's panic threshold (half) is never reached.
-_EJECTION = {
-    "outlier_detection": {
-        "interval": "1.000s",
-        "base_ejection_time": "5.000s",
-        "max_ejection_time": "60.000s",
-        "max_ejection_percent": 50,
-        "split_external_local_origin_errors": True,
-        "consecutive_local_origin_failure": 5,
-        "enforcing_consecutive_5xx": 0,
-        "enforcing_success_rate": 0,
-        "enforcing_local_origin_success_rate": 0,
-    }
-}
-_EJECTING = wire.encode("Cluster", _EJECTION)
-
-
-def cluster(name: str, upstream: Upstream, *, proven: bool = False) -> bytes:
-    """One cluster, as a fragment of the clusters file. A provider's without an endpoint has no credential yet.
-
-    `proven`: of stable releases alone. There an instance that cannot be reached is left out for a while; a candidate's failures
-    are evidence, all of them.
-    """
-    addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in upstream.endpoints]
-    if upstream.link is not None and addresses:
-        return _cluster(name, addresses, provider.cluster(upstream.link, _LIMITS))
-    common = _CLUSTER if upstream.keep_alive else _CLOSING
-    return _cluster(name, addresses, common + (_EJECTING if proven and len(addresses) > 1 else b""))
-
-
-def leads(fragment: bytes, name: str, upstream: Upstream) -> bool:
-    """Whether a cluster, as a fragment of the clusters file, leads to the addresses of this upstream."""
-    return fragment in (cluster(name, upstream), cluster(name, upstream, proven=True))
-
-
-def clusters(page: Page) -> dict[str, bytes]:
-    """All clusters of a model, by name: its servers, and what leads to its internal listeners."""
-    inner = {name: _cluster(name, [{"envoy_internal_address": {"server_listener_name": name}}]) for name in page.inner}
-    return inner | {
-        name: cluster(name, upstream, proven=name in page.proven) for name, upstream in page.clusters.items()
-    }
-
-
-def _cluster(name: str, addresses: Sequence[Mapping[str, Any]], common: bytes = _CLUSTER) -> bytes:
-    endpoints = [{"endpoint": {"address": address}} for address in addresses]
-    own = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}}
-    return wire.put("DiscoveryResponse", "resources", wire.typed("Cluster", wire.encode("Cluster", own) + common))
 
 
 def model_routes(routes: Sequence[Route], timeouts: Mapping[str, float], shares: Shares) -> bytes:
@@ -340,11 +263,6 @@ def seconds(value: float) -> str:
     return f"{value:.3f}s"
 
 
-def cluster_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """The version (a digest of the content) and the bytes of the clusters file; `fragments` by cluster."""
-    return _file(b"".join(fragments[name] for name in sorted(fragments)))
-
-
 def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
     """The version and the bytes of the routes file; `fragments` by model.
 
@@ -369,26 +287,7 @@ def route_file(fragments: Mapping[str, bytes]) -> tuple[str, bytes]:
     virtual = wire.encode("VirtualHost", host) + wire.put("VirtualHost", "matcher", matcher)
     config = wire.encode("RouteConfiguration", {"name": ROUTES})
     config += wire.put("RouteConfiguration", "virtual_hosts", virtual)
-    return _file(wire.put("DiscoveryResponse", "resources", wire.typed("RouteConfiguration", config)))
-
-
-def _file(resources: bytes) -> tuple[str, bytes]:
-    version = blake2b(resources, digest_size=8).hexdigest()
-    return version, wire.encode("DiscoveryResponse", {"version_info": version}) + resources
-
-
-def from_json(content: bytes) -> bytes:
-    """A file in Envoy's JSON format in its binary one."""
-    return wire.encode("DiscoveryResponse", orjson.loads(content))
-
-
-def parse_clusters(content: bytes) -> tuple[str, dict[str, bytes]]:
-    """The version and the fragments, by cluster, of a clusters file that this module wrote."""
-    fragments = {}
-    for raw in wire.values("DiscoveryResponse", content, "resources"):
-        name = next(wire.values("Cluster", wire.untyped(raw), "name"))
-        fragments[name.decode()] = wire.put("DiscoveryResponse", "resources", raw)
-    return _version(content), fragments
+    return wire.response(wire.put("DiscoveryResponse", "resources", wire.typed("RouteConfiguration", config)))
 
 
 def parse_routes(content: bytes) -> tuple[str, dict[str, bytes], dict[str, Shares]]:
@@ -406,8 +305,4 @@ def parse_routes(content: bytes) -> tuple[str, dict[str, bytes], dict[str, Share
             for entry in found["action"]["typed_config"]["routes"]
             if "route" in entry
         }
-    return _version(content), fragments, shares
-
-
-def _version(content: bytes) -> str:
-    return next(wire.values("DiscoveryResponse", content, "version_info")).decode()
+    return wire.version(content), fragments, shares

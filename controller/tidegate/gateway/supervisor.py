@@ -1,7 +1,7 @@
 """The gateway as the engine sees it: keep Envoy running, make a `Table` true, move weights in milliseconds.
 
 Level-triggered: every call looks at what is and does the next thing; nothing waits for long. book.py keeps what is wanted,
-render.py and weights.py say what the files should be, live.py writes them and learns what Envoy took, lifecycle.py starts it.
+cluster.py, render.py and weights.py say what the files should be, live.py writes them and learns what Envoy took.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.gateway import mirror, names, render, weights
+from tidegate.gateway import cluster, mirror, names, render, weights
 from tidegate.gateway.blame import culprits
 from tidegate.gateway.book import Book, Page, plain, salvaged
 from tidegate.gateway.lifecycle import Lifecycle
@@ -286,10 +286,10 @@ class Gateway:
         """Requests under way at the present instances, by upstream name as Envoy knows it (`names.cluster_name` without the
         release)."""
         found: dict[str, int] = {}
-        for cluster in self._admin.get("/clusters?format=json").get("cluster_statuses", ()):
-            upstream, *rest = cluster["name"].split("~")
+        for one in self._admin.get("/clusters?format=json").get("cluster_statuses", ()):
+            upstream, *rest = one["name"].split("~")
             if len(rest) == 1 or rest[-1] == names.SHADOW:  # the others lead to an internal listener
-                stats = (stat for host in cluster.get("host_statuses", ()) for stat in host["stats"])
+                stats = (stat for host in one.get("host_statuses", ()) for stat in host["stats"])
                 under_way = sum(int(stat.get("value", 0)) for stat in stats if stat["name"] == "rq_active")
                 found[upstream] = found.get(upstream, 0) + under_way
         return found
@@ -333,7 +333,7 @@ class Gateway:
             before = named.get(key, {})
             rising = (name for name in entry if entry[name] and not live.keys.get(f"{key}.{name}", before.get(name, 0)))
             for name in map(names.behind, rising):
-                if name in taken and name in present and not render.leads(taken[name], name, present[name]):
+                if name in taken and name in present and not cluster.leads(taken[name], name, present[name]):
                     found.add(key)
         return found
 
@@ -372,9 +372,11 @@ class Gateway:
         for model in self._pending - pages.keys():
             page = self._book.pages[model]
             known = {name: one for name, one in page.clusters.items() if name in clusters and plain(one)}
-            clusters |= {name: render.cluster(name, one, proven=name in page.proven) for name, one in known.items()}
+            clusters |= {
+                name: cluster.of_upstream(name, one, proven=name in page.proven) for name, one in known.items()
+            }
         for found in pages.values():
-            wanted = render.clusters(found) if found else {}
+            wanted = cluster.of_page(found) if found else {}
             clusters |= wanted
             for name in wanted:
                 self._gone.pop(name, None)

@@ -1,7 +1,7 @@
 -- What an answer says of itself (OpenAI's protocol): the id of the model that gave it, and the tokens it took, for the record.
 -- Where a release takes no other model's answers (`only`), a body that names another one is held back and answered with 409.
 -- Looks at chunks as they pass, so that streams are not held up; keeps one line of a stream, or the first 4 MiB of a body.
--- Neighbours: json.lua stands before it; render.py runs it for arms that speak the protocol; bootstrap.py has the record's format.
+-- Neighbours: json.lua stands before it; render.py runs it for arms that speak the protocol; lines.py has the record's format.
 
 local MOST = 4 * 1024 * 1024
 local MOST_HELD = 1024 * 1024  -- what Envoy holds of an answer
