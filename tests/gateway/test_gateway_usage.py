@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 
 from support.engine import eventually
 from support.gateways import World, arm
+from tidegate.engine.figures import told
+from tidegate.gateway.mirror import ANSWER_BYTES
 from tidegate.gateway.model import Route, Upstream
+from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.gateway.supervisor import Gateway
 
 CHAT = "/digits/v1/chat/completions"
@@ -143,3 +147,25 @@ def test_an_answer_of_another_model_is_kept_back_where_the_release_takes_no_othe
     lines = world.lines(2)
     assert (lines[0]["status"], lines[0]["served_model"], lines[0]["prompt_tokens"]) == (409, "gpt-x-2", 12)
     assert lines[-1]["served_model"] == "gpt-x-1"
+
+
+@pytest.mark.parametrize("only", [None, "another"])
+def test_of_a_mirrored_request_both_kept_answers_say_their_tokens_and_a_refusal_stays_the_public_listener_s(
+    world: World, gateway: Gateway, only: str | None
+) -> None:
+    body = json.dumps({"model": "m-1", "choices": [], "usage": USAGE}).encode()
+    stream = events({"model": "m-2"}, *({"n": "x" * 1000} for _ in range(50)), {"model": "m-2", "usage": USAGE})
+    assert len(stream) > ANSWER_BYTES
+    with server("application/json", body) as one, server("text/event-stream", stream) as other:
+        arms = arm("v1", usage=True, only=only), arm("v2", 0, role="candidate", usage=True)
+        route = Route("digits", None, arms, moving=True, shadow=arm("v2", 1_000_000, role="shadow", usage=True))
+        world.settle(gateway, route, v1=one, v2=replace(other, name="v2"))
+        assert world.ask(CHAT, JSON, "{}").status == (200 if only is None else 409)
+        reader = RecordReader(world.state / "gateway" / "answers" / "answers.jsonl")
+        kept = eventually(lambda: found if len(found := reader.read(Cursor())[0]) == 2 else None)
+    tokens = {"prompt_tokens": 12, "completion_tokens": 5}
+    assert {line["role"]: (line["status"], told(line["usage"])) for line in kept} == {
+        "stable": (200, {"served_model": "m-1", **tokens}),
+        "shadow": (200, {"served_model": "m-2", **tokens}),
+    }
+    assert [line["served_model"] for line in world.lines(2) if line["role"] == "shadow"] == ["m-2"]

@@ -138,7 +138,7 @@ def _forward(cluster: str, route: Route, arm: Arm, upstream: Upstream, shadow: b
             "envoy.filters.http.set_filter_state": render.filter_state(state),
             **render.merging(arm),
             **render.linking(arm, "/"),
-            **(render.reading(arm) if shadow else {}),  # of an answer to a client, the public listener reads it
+            **render.reading(arm, refuses=shadow),  # of an answer to a client, the public listener keeps it back
         },
     }
 
@@ -162,6 +162,7 @@ def _answer_log(route: Route, arm: Arm, answers: Path) -> dict[str, Any]:
         "encoding": "%RESPONSE_HEADER(CONTENT-ENCODING)%",
         "size": f"%DYNAMIC_METADATA({ANSWER}:size)%",
         "body": f"%DYNAMIC_METADATA({ANSWER}:body)%",
+        "usage": f"%DYNAMIC_METADATA({render.USAGE}:told)%",
         "keeper": f"%DYNAMIC_METADATA({ANSWER}:keeper)%",
         "left_out": f"%DYNAMIC_METADATA({ANSWER}:left_out)%",
     }

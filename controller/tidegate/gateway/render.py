@@ -194,11 +194,14 @@ def _header(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def reading(arm: Arm) -> dict[str, Any]:
-    """What has a filter read the answer for the record (usage.lua), by filter; nothing for an arm that says nothing there."""
+def reading(arm: Arm, *, refuses: bool = True) -> dict[str, Any]:
+    """What has a filter read the answer for the record (usage.lua), by filter; nothing for an arm that says nothing there.
+
+    `refuses` False: another model's answer is not kept back here, whatever the arm says.
+    """
     if not arm.usage:
         return {}
-    return {USAGE: _lua({"reads": "1"} | ({"only": _json(arm.only)} if arm.only is not None else {}))}
+    return {USAGE: _lua({"reads": "1"} | ({"only": _json(arm.only)} if refuses and arm.only is not None else {}))}
 
 
 def linking(arm: Arm, front: str) -> dict[str, Any]:
