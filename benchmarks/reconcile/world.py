@@ -24,10 +24,10 @@ from tidegate.engine.build import Parts
 from tidegate.engine.hints import Hint
 from tidegate.engine.runner import Runner
 from tidegate.engine.settings import open_settings
+from tidegate.gateway.applying import Applied
 from tidegate.gateway.files import Folder
 from tidegate.gateway.model import Table
 from tidegate.gateway.process import find
-from tidegate.gateway.supervisor import Applied
 from tidegate.runtime.interface import Instance, Workload
 from tidegate.runtime.probe import probe
 

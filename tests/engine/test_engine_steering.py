@@ -10,7 +10,8 @@ import pytest
 from support.engine import eventually, free_port
 from tidegate.engine.catalog import Entry
 from tidegate.engine.steering import SOON, Steering
-from tidegate.gateway.supervisor import Applied, Gateway
+from tidegate.gateway.applying import Applied
+from tidegate.gateway.supervisor import Gateway
 from tidegate.rollout.traffic import WHOLE, Traffic, TrafficArm
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.model import Model

@@ -17,9 +17,10 @@ from support.backends import Load
 from support.engine import eventually, free_port
 from support.gateways import World, arm, pid_of, split, stopped
 from tidegate.gateway import render, wire
+from tidegate.gateway.applying import Applied
 from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.gateway.process import started_at
-from tidegate.gateway.supervisor import Applied, Gateway
+from tidegate.gateway.supervisor import Gateway
 from tidegate.spec.controller import GatewaySettings
 from tidegate.spec.errors import NeedsPerson, RetryLater
 from tidegate.spec.model import Segment
@@ -424,7 +425,7 @@ import sys, time
 from pathlib import Path
 from tidegate.gateway.model import Arm, Route, Table, Upstream
 from tidegate.gateway.process import started_at
-from tidegate.gateway.supervisor import Applied, Gateway
+from tidegate.gateway.supervisor import Gateway
 from tidegate.spec.controller import GatewaySettings
 gateway = Gateway(GatewaySettings(address="127.0.0.1:{port}", concurrency=2, flush="20ms"), Path({str(world.state)!r}))
 gateway.start()

@@ -23,9 +23,10 @@ from tidegate.engine.build import Ends, assemble
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.loop import Controller
 from tidegate.engine.workers import Workers
+from tidegate.gateway.applying import Applied
 from tidegate.gateway.model import Route, Table
 from tidegate.gateway.record import Cursor
-from tidegate.gateway.supervisor import Applied, Ended
+from tidegate.gateway.supervisor import Ended
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.journal.journal import Journal, Transaction
 from tidegate.journal.lease import LeaseHeld, LeaseLost, Patience

@@ -1,6 +1,6 @@
 """Which models Envoy refuses, when it refuses a file as a whole: their parts are shown to an Envoy that only checks them.
 
-supervisor.py asks after a refusal; check.py has seen the rest before it was written.
+applying.py asks after a refusal; check.py has seen the rest before it was written.
 """
 
 from __future__ import annotations

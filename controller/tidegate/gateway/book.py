@@ -1,6 +1,6 @@
 """What the table wants, a page a model, kept from call to call so that a change costs the models that it touches. Pure.
 
-check.py says which pages Envoy would refuse; supervisor.py makes the others true.
+check.py says which pages Envoy would refuse; applying.py makes the others true.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Envoy would refuse, seen before it is written: one bad route must not keep the others from their update. Pure.
 
-book.py asks for each changed model. What is not foreseen here, Envoy says itself: then supervisor.py looks for the culprit.
+book.py asks for each changed model. What is not foreseen here, Envoy says itself: then applying.py looks for the culprit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Envoy serves from: its files and the runtime layer on disk, and whether Envoy has taken them.
 
-supervisor.py decides what to write and in which order; files.py has the paths, admin.py asks Envoy.
+applying.py decides what to write and in which order; files.py has the paths, admin.py asks Envoy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Names that the gateway's files and Tidegate share: Envoy clusters, runtime keys, and which arm gets how much of which traffic.
 
-Pure. render.py writes them into Envoy's files, weights.py into the runtime layer, supervisor.py compares them.
+Pure. render.py writes them into Envoy's files, weights.py into the runtime layer, applying.py compares them.
 """
 
 from __future__ import annotations

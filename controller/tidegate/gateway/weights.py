@@ -1,6 +1,6 @@
 """Which weights have to stand in the runtime layer so that no request is sent astray while files change. Pure.
 
-supervisor.py calls it before and after it writes the routes file; names.py has the keys.
+applying.py calls it before and after it writes the routes file; names.py has the keys.
 """
 
 from __future__ import annotations
