@@ -316,4 +316,5 @@ def test_without_tokens_there_is_no_column_for_them_and_without_a_price_no_cost(
     assert (doc["shadow"]["tokens"], doc["shadow"]["cost"], doc["shadow"]["currency"]) == (130, None, None)
     shown = report_text(doc)
     assert "130.0" in shown and "/1,000" not in shown
-    assert "0  of these have a price" in shown
+    one_priced = {**doc, "stable": {**doc["stable"], "cost": 0.0001, "priced": 1, "currency": "USD"}}
+    assert "0  of these have a price; what the others cost is not known, and not 0 (shadow)" in report_text(one_priced)

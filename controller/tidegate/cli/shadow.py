@@ -93,8 +93,10 @@ def _table(arms: tuple[tuple[str, dict[str, Any]], ...]) -> list[str]:
     for words, arm in arms if counted else ():
         if arm["counted"] < arm["answers"]:
             lines.append(f"  {arm['counted']:>16,}  of {arm['answers']:,} answers tell their tokens ({words})")
-        if arm["priced"] < arm["counted"]:
-            lines.append(f"  {arm['priced']:>16,}  of these have a price; what the others cost is not known, and not 0")
+        if currency and arm["priced"] < arm["counted"]:
+            lines.append(
+                f"  {arm['priced']:>16,}  of these have a price; what the others cost is not known, and not 0 ({words})"
+            )
     return lines
 
 
