@@ -195,6 +195,24 @@ def test_a_gateway_that_is_silent_keeps_its_certificate_and_takes_the_new_one_wh
     eventually(lambda: _fine(gateway) and served(world, authority.file) != first)
 
 
+def test_a_certificate_that_envoy_neither_takes_over_nor_refuses_is_told(
+    world: World, authority: Authority, tmp_path: Path
+) -> None:
+    gateway = world.open(tls=put(authority.issue("one"), tmp_path / "tls"))
+    gateway.start()
+    eventually(lambda: _fine(gateway))
+    watched = world.state / "gateway" / "config"
+    watched.rename(watched.with_name("before"))  # a restored backup: Envoy looks where nobody writes any more
+    shutil.copytree(watched.with_name("before"), watched)
+    put(authority.issue("two"), tmp_path / "tls")
+    now = time.time()
+    gateway.renew(now)
+    gateway.renew(now + 9.0)
+    with pytest.raises(RetryLater, match="has not taken over the callers' certificate for 11 s") as caught:
+        gateway.renew(now + 11.0)
+    assert caught.value.where == str(watched / "certificate.json")
+
+
 def _fine(gateway: Gateway) -> bool:
     try:
         return renew(gateway)
