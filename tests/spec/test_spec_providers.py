@@ -160,3 +160,6 @@ def test_what_is_kept_back_is_said_with_the_line_that_lets_it_go() -> None:
     assert found is not None and found.field == "credential"
     assert "file:secrets/llm is kept back" in found.message and "https://llm.example.com/v1" in found.message
     assert "{address: https://llm.example.com/v1, file: secrets/llm} to providers.credentials" in found.fix
+    assert "the list counts alone then" in found.fix
+    again = withheld(provider(credential={"file": "secrets/llm"}), ProviderSettings())
+    assert again is not None and "the list counts alone" not in again.fix

@@ -97,6 +97,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "ollama.com": ("OLLAMA_API_KEY",),
 }
 """Whose own hosts get which variables where tidegate.yaml has no list. A leading dot: every host that ends so."""
+_ALONE: Final = "; the list counts alone then, so name there the usual keys too that are in use"
 _LOCAL_KEY: Final = "_API_KEY"
 """What a variable's name ends with that may go to an address of this machine, where there is no list."""
 
@@ -173,7 +174,7 @@ def withheld(provider: Provider, settings: ProviderSettings | None) -> Problem |
         "credential",
         f"the credential {named(reference)} is kept back: tidegate.yaml does not say that it may go to {provider.endpoint}",
         f"if it is meant to go there, have an operator add {entry} to providers.credentials in the controller's"
-        " tidegate.yaml and restart the controller",
+        f" tidegate.yaml and restart the controller{_ALONE if settings is None else ''}",
     )
 
 
