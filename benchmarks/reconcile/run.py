@@ -1,8 +1,9 @@
 """What a portfolio costs the controller: its first start, a pass in which nothing changed, and one changed model.
 
 Real git, rules, journal, state machine and Envoy; the servers only look like many (world.py says why). The limit beside it
-is git alone: fetching the commit and reading the repository's files. Prints seconds; cost should follow what changed. On a
-machine with other work the processor time for each change says more than the time that went by.
+is git alone: fetching the commit and reading the repository's files. Prints seconds; cost should follow what changed. A
+change begins when the one before is promoted and git knows. On a machine with other work the processor time for each change
+says more than the time that went by.
 
     python benchmarks/reconcile/run.py [--models 10,1000,10000] [--rounds 5]
 """
@@ -56,6 +57,7 @@ def measure(models: int, rounds: int) -> None:
             passes = [took for at, took in world.ticks if at > since]
             seen, parts, before = [], [], world.used()
             for number in range(rounds):
+                world.rest()
                 model = f"model-{number * models // rounds}"
                 pushed = world.deploy(model, "1.1.0")
                 answer = lambda model=model: world.ask(model) == ANSWERS["1.1.0"]  # noqa: E731 read in this turn only

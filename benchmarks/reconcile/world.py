@@ -175,8 +175,8 @@ class World:
         """Note when each call of a method ended, and what it gave."""
         right = getattr(part, name)
 
-        def marked(*given: Any) -> Any:
-            found = right(*given)
+        def marked(*given: Any, **named: Any) -> Any:
+            found = right(*given, **named)
             self.marks.append((time.perf_counter(), name, what(found)))
             return found
 
@@ -224,6 +224,13 @@ class World:
         for process, _ in self.servers.values():
             process.terminate()
             process.wait()
+
+    def rest(self) -> None:
+        """Wait until the controller has nothing left to do: the last change promoted, and told to git."""
+        routes = self.parts.controller.routes
+        states = lambda: list(routes.states.values())  # noqa: E731 read in this turn only
+        busy = lambda: routes.owing or any(state.candidate or state.standby for state in states())  # noqa: E731 likewise
+        self.until(lambda: not busy() and self.parts.controller.steering.settled, "the last change is over", 60)
 
     def serving(self) -> int:
         """How many routes have a stable release."""

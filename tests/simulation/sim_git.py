@@ -212,8 +212,12 @@ class MemoryGit(Git):
             return "".join(f"{n} commit\n" if n in self.store.commits else f"{n} missing\n" for n in names).encode()
         out = b""
         for name in (stdin or b"").decode().split():
-            content = self._blobs[name]
-            out += f"{name} blob {len(content)}\n".encode() + content + b"\n"
+            commit, _, path = name.partition(":")
+            content = (self._files(commit) or {}).get(path) if path else self._blobs[name]
+            if content is None:
+                out += f"{name} missing\n".encode()
+            else:
+                out += f"{blob_id(content)} blob {len(content)}\n".encode() + content + b"\n"
         return out
 
     def _do_ls_tree(self, words: list[str], stdin: object, env: object) -> Answer | bytes:

@@ -86,7 +86,8 @@ def test_reading_gives_the_same(twins: Twins) -> None:
                 for paths in (["README.md"], ["models/m"], ["none"])
             ]
             parent = twins.name_of(tree.resolve(git, f"{commit}^"), which)
-            one = tree.blob(git, commit, "README.md")
+            some = tree.blobs_at(git, {(commit, "README.md"), (commit, "none"), (commit, "models/m/deployment.yaml")})
+            one = tree.blob(git, commit, "README.md"), {path: text for (_, path), text in some.items()}
             subject = tree.describe(git, commit).subject
             answers.append(
                 (files, touched, parent, one, subject, tree.resolve(git, "refs/none"), tree.changed_by(git, commit))

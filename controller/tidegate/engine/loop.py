@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 FIRST_TICK = 0.01
 FIRST_RETRY = 0.25
-LOADING_TICK = 0.02
+LOADING_TICK = 0.005
 FAST_TICK = 0.1
 SLOW_TICK = 1.0
 OBSERVE_EVERY = 1.0

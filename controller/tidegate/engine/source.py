@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
@@ -65,6 +66,11 @@ class Remembered:
     rejected: Mapping[str, tuple[Rejection, ...]] = field(default_factory=dict)
 
 
+RECORD_EVERY: Final = 10
+"""Looks that found nothing new after which notes and refs are fetched too: what others write there is no hurry, since whoever
+writes on what is older loses the race and fetches them."""
+
+
 class Source:
     """Makes snapshots. One caller at a time (a job keyed by the repository)."""
 
@@ -73,6 +79,7 @@ class Source:
         self._record = record
         self._environment = environment
         self._last = Snapshot()
+        self._quiet = 0
         self._sure = True  # whether what is kept is all of `_last`: a reading that failed on its way leaves a mixture
         self._files: dict[str, bytes] = {}
         self._touched: dict[Asking, str] = {}
@@ -82,7 +89,9 @@ class Source:
 
     def look(self) -> Snapshot:
         """Fetch, and read the newest commit unless it is the one read last. Raises RetryLater, NeedsPerson."""
-        head = self._mirror.fetch()
+        whole = self._last.commit is None or self._quiet >= RECORD_EVERY
+        head = self._mirror.fetch(record=whole)
+        self._quiet = 0 if whole else self._quiet + (head == self._last.commit)
         if head is None:
             return Snapshot()
         if head != self._last.commit:

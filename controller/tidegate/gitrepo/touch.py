@@ -67,7 +67,9 @@ class Touches:
             before = tree.resolve(self._git, f"{found}^")
             if before is None or not self._changes(found).isdisjoint(others):
                 return found
-            if self._request(found, deployment, feature) != self._request(before, deployment, feature):
+            texts = tree.blobs_at(self._git, {(found, deployment), (before, deployment)})
+            now, then = (_asked(texts.get((one, deployment)), feature) for one in (found, before))
+            if now != then:
                 return found
             at = before
         return at
@@ -79,9 +81,6 @@ class Touches:
                 self._changed.clear()
             found = self._changed[commit] = tree.changed_by(self._git, commit)
         return found
-
-    def _request(self, commit: str, deployment: str, feature: str | None) -> object:
-        return _asked(tree.blob(self._git, commit, deployment), feature)
 
 
 def _asked(content: bytes | None, feature: str | None) -> object:

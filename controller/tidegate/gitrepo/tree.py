@@ -112,7 +112,7 @@ def changed_between(git: Git, before: str, after: str) -> frozenset[str] | None:
     """Every path that any commit after `before`, up to `after`, changed; None when history leads not from one to the
     other. Paths outside it have the same `touched` at both.
     """
-    if resolve(git, before) is None or not is_ancestor(git, before, after):
+    if not is_ancestor(git, before, after):
         return None
     commits = git.run("rev-list", after, f"^{before}")
     options = ("-r", "-m", "-z", "--root", "--no-renames", "--no-commit-id", "--name-only")
@@ -133,7 +133,7 @@ def changed_by(git: Git, commit: str) -> frozenset[str]:
 
 
 def is_ancestor(git: Git, before: str, after: str) -> bool:
-    """True when `before` can be reached from `after`, or is it."""
+    """True when `before` can be reached from `after`, or is it; not when one of them is unknown."""
     return git.ask("merge-base", "--is-ancestor", before, after).code == 0
 
 
