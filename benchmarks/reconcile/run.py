@@ -2,8 +2,8 @@
 
 Real git, rules, journal, state machine and Envoy; the servers only look like many (world.py says why). The limit beside it
 is git alone: fetching the commit and reading the repository's files. Prints seconds; cost should follow what changed. A
-change begins when the one before is promoted and git knows. On a machine with other work the processor time for each change
-says more than the time that went by.
+change begins when git and the gateway have all of the one before. On a machine with other work the processor time for each
+change says more than the time that went by.
 
     python benchmarks/reconcile/run.py [--models 10,1000,10000] [--rounds 5]
 """
@@ -50,21 +50,24 @@ def measure(models: int, rounds: int) -> None:
             last = f"model-{models - 1}"
             world.until(lambda: world.serving() == models, "every route has its release", 900)
             first = world.until(lambda: world.ask(last) == ANSWERS["1.0.0"], f"{last} answers", 300) - began
+            world.rest()
             time.sleep(3.0)
             since, used = time.perf_counter(), time.process_time()
             time.sleep(IDLE)
             busy = (time.process_time() - used) / IDLE
             passes = [took for at, took in world.ticks if at > since]
-            seen, parts, before = [], [], world.used()
+            seen, parts, costs = [], [], []
             for number in range(rounds):
                 world.rest()
                 model = f"model-{number * models // rounds}"
+                before = world.used()
                 pushed = world.deploy(model, "1.1.0")
                 answer = lambda model=model: world.ask(model) == ANSWERS["1.1.0"]  # noqa: E731 read in this turn only
                 visible = world.until(answer, f"{model} answers anew", 120)
                 seen.append(visible - pushed)
                 parts.append(world.divided(model, pushed, visible))
-            own, envoy = ((now - then) / rounds for now, then in zip(world.used(), before, strict=True))
+                costs.append([now - then for now, then in zip(world.used(), before, strict=True)])
+            own, envoy = (statistics.median(one) for one in zip(*costs, strict=True))
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         finally:
             world.stop()

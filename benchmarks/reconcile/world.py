@@ -226,11 +226,9 @@ class World:
             process.wait()
 
     def rest(self) -> None:
-        """Wait until the controller has nothing left to do: the last change promoted, and told to git."""
-        routes = self.parts.controller.routes
-        states = lambda: list(routes.states.values())  # noqa: E731 read in this turn only
-        busy = lambda: routes.owing or any(state.candidate or state.standby for state in states())  # noqa: E731 likewise
-        self.until(lambda: not busy() and self.parts.controller.steering.settled, "the last change is over", 60)
+        """Wait until git knows what was promoted, and the gateway has taken all that it was given."""
+        controller = self.parts.controller
+        self.until(lambda: not controller.routes.owing and controller.steering.settled, "the last change is over", 60)
 
     def serving(self) -> int:
         """How many routes have a stable release."""
