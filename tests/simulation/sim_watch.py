@@ -487,9 +487,9 @@ class Watcher(AtTheEnd):
                 for line in text.decode().splitlines():
                     note = json.loads(line)
                     if note["kind"] == "rejected":
-                        noted.add((note["route"], note["release"][:12]))
+                        noted.add((note["route"], note["release"][:12], note["touched"]))
         for route, pairs in self.refused.items():
-            self.refused[route] = {pair for pair in pairs if (route, pair[0]) in noted}
+            self.refused[route] = {pair for pair in pairs if (route, *pair) in noted}
         self.states.clear()
         self.walks.clear()
         self.out.clear()
