@@ -21,6 +21,7 @@ from tidegate.gateway.render import (
     CALLER_HEADER,
     CONFIG_HEADER,
     RELEASE_HEADER,
+    ROUTER,
     ROUTES,
     SESSION,
     TIMEOUT,
@@ -256,9 +257,6 @@ def _connection_manager(
                 "disabled": True,  # only an arm that a provider serves
                 "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
-            },
+            ROUTER,
         ],
     }

@@ -96,10 +96,7 @@ def _listener(name: str, route: Route, arm: Arm, upstream: Upstream, record: Pat
                 "disabled": True,
                 "typed_config": lua("json.lua", "provider.lua") | provider.KEEPS_ROUTE,
             },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_FILTERS}.router.v3.Router", "suppress_envoy_headers": True},
-            },
+            render.ROUTER,
         ],
     }
     return {
