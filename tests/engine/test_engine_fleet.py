@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,11 +87,33 @@ def test_a_server_older_than_its_start_up_budget_lives_on_when_the_controller_st
     ref = ready(first.runtime).ref
 
     again = crew(later=3600.0)
-    again.fleet.take_over([DIGEST])
+    again.fleet.take_over([DIGEST], 100.0)
     eventually(lambda: again.look(wanted)[DIGEST] is Readiness.READY)
 
     assert ready(again.runtime).ref == ref
     assert again.fleet.servers.why() == {}
+
+
+@pytest.mark.parametrize(("ran", "stays"), [(120.0, True), (30.0, False)])
+def test_a_server_that_served_before_the_controller_came_is_not_ended_for_being_too_busy(
+    crew, process_place, ran, stays
+):
+    first = crew()
+    eventually(lambda: first.look(need(process_place))[DIGEST] is Readiness.READY)
+    ref = ready(first.runtime).ref
+    busy = replace(need(process_place), spec=process_place.workload(ready="/none", startup_timeout="60s").spec)
+
+    again = crew()
+    again.fleet.take_over([DIGEST], time.time() + ran)
+    eventually(lambda: again.look(busy)[DIGEST] is Readiness.STARTING)
+    health = again.fleet.servers.health[busy.name(0)]
+    eventually(lambda: again.look(busy) and health.settled)
+    again.later = 100.0
+    eventually(lambda: again.look(busy) and health.asked_at - health.seen_at > 60.0)
+    eventually(lambda: again.look(busy)[DIGEST] is (Readiness.STARTING if stays else Readiness.FAILED))
+    assert again.fleet.servers.stopping(busy.name(0)) is not stays
+    assert bool(again.fleet.endpoints(DIGEST)) is stays
+    assert not stays or ready(again.runtime).ref == ref
 
 
 def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_afresh(crew, process_place):
@@ -235,7 +258,7 @@ def test_one_too_many_that_alone_answers_is_asked_after_a_restart_and_serves_on(
     os.kill(int(silent.ref), signal.SIGSTOP)
     try:
         again = crew(later=3600.0)
-        again.fleet.take_over([DIGEST])
+        again.fleet.take_over([DIGEST], 100.0)
         eventually(lambda: again.look(need(process_place, 1))[DIGEST] is Readiness.READY)
         assert again.fleet.endpoints(DIGEST) == (answers.address,)
         assert [one.ref for one in again.runtime.observe() if one.running] == [silent.ref, answers.ref]

@@ -87,7 +87,7 @@ def test_after_all_were_lost_one_that_answers_again_is_enough_for_a_release_that
 
 def test_it_is_enough_too_where_the_controller_before_this_one_knew_it_ready_and_no_server_answers_at_first():
     site = Site()
-    site.servers.take_over([WORKLOAD])
+    site.servers.take_over([WORKLOAD], 100.0)
     site.answers(0, ok=False)
     site.answers(1, ok=False)
     assert site.readiness is Readiness.STARTING
@@ -97,7 +97,8 @@ def test_it_is_enough_too_where_the_controller_before_this_one_knew_it_ready_and
 
 def test_servers_that_a_new_controller_finds_get_requests_though_they_are_too_busy_for_its_probes():
     site = Site()
-    site.servers.take_over([WORKLOAD])
+    site.servers.want(WORKLOAD, 2, 60.0)
+    site.servers.take_over([WORKLOAD], 100.0)
     site.runs(1, 0)
     site.answers(0, ok=False)
     assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9000),)
@@ -107,6 +108,15 @@ def test_servers_that_a_new_controller_finds_get_requests_though_they_are_too_bu
     site.answers(1)
     assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9001),)
     site.runs(2, 2)
+    assert site.servers.endpoints(WORKLOAD) == ()
+
+
+def test_a_server_found_within_its_start_up_budget_may_never_have_served():
+    site = Site()
+    site.servers.want(WORKLOAD, 2, 60.0)
+    site.servers.take_over([WORKLOAD], 59.0)
+    site.runs(1, 0)
+    site.answers(0, ok=False)
     assert site.servers.endpoints(WORKLOAD) == ()
 
 
@@ -126,7 +136,7 @@ def test_a_release_that_nobody_needs_and_that_runs_nowhere_begins_anew():
 
 def test_servers_are_undecided_only_while_too_few_others_answer():
     site = Site(wanted=1)
-    site.servers.take_over([WORKLOAD])
+    site.servers.take_over([WORKLOAD], 100.0)
     assert site.servers.undecided() == ["digits-0", "digits-1"]
     site.answers(1)  # one too many, and the only one that answers
     assert site.servers.undecided() == []

@@ -152,9 +152,9 @@ class Fleet:
         """What was seen at the last look."""
         return tuple(self.servers.instances.values())
 
-    def take_over(self, workloads: Iterable[str]) -> None:
-        """These workloads were ready when the controller before this one ended: one ready replica is enough for them."""
-        self.servers.take_over(workloads)
+    def take_over(self, workloads: Iterable[str], now: float) -> None:
+        """These workloads were ready when the controller before this one ended (servers.py). `now` in epoch seconds."""
+        self.servers.take_over(workloads, now)
 
     def doubt(self) -> None:
         """What was seen is old: look again, and ask every server, before anything is decided by it."""
@@ -249,7 +249,7 @@ class Fleet:
             self._wanted |= {name: (need, replica) for replica, name in enumerate(need.names())}
         elif workload not in self._unread:
             self.servers.forget(workload)
-        self.servers.want(workload, need.replicas if need is not None else 0)
+        self.servers.want(workload, *((need.replicas, need.spec.startup_timeout) if need is not None else (0,)))
         mine = [instance.name for instance in self.servers.of(workload)]
         if before is None:
             for name in mine:
@@ -313,7 +313,8 @@ class Fleet:
         crashes = self._crashes.get(name, Crashes())
         patience = crashes.patience(need.spec.startup_timeout)
         # An answer that is late, because this host is busy, says nothing of when the server was ready.
-        if not health.ever_ready and health.settled and health.asked_at - health.seen_at > patience:
+        late = health.settled and health.asked_at - health.seen_at > patience
+        if late and not self.servers.was_once_ready(instance):
             crashes.overdue += not self.servers.stopping(name)
             self._crashes[name] = crashes
             budget = format_duration(patience)

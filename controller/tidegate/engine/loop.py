@@ -210,7 +210,7 @@ class Controller:
             return True
         if self.ticks == 1:
             states = self.routes.states.values()
-            self.fleet.take_over(state.stable.workload for state in states if state.stable is not None)
+            self.fleet.take_over((s.stable.workload for s in states if s.stable is not None), self._now())
         if not self.fleet.observed:
             self._looks_since = self._clock()  # nobody can be asked yet
             return False

@@ -6,6 +6,7 @@ change goes through a method here, which notes the workload. Neighbours: fleet.p
 
 from __future__ import annotations
 
+import math
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 
@@ -31,8 +32,9 @@ class Servers:
         self._why: dict[str, str] = {}
         self._was_ready: set[str] = set()
         self._proven: set[str] = set()
-        self._taken: set[str] = set()
-        self._served: set[str] = set()
+        self._taken: dict[str, float] = {}
+        self._ages: dict[str, float] = {}
+        self._budgets: dict[str, float] = {}
         self._leaving: set[str] = set()
         self._stopping: set[str] = set()
         self._readiness: dict[str, Readiness] = {}
@@ -84,7 +86,7 @@ class Servers:
         ]
         ready = [instance for instance in running if self.ready(instance)]
         staying = [instance for instance in ready if instance.name not in self._leaving]
-        were = [one for one in running if self.health[one.name].ever_ready or one.ref in self._served]
+        were = [one for one in running if self.was_once_ready(one)]
         return tuple(instance.address for instance in staying or ready or were if instance.address)
 
     def ready(self, instance: Instance) -> bool:
@@ -92,6 +94,14 @@ class Servers:
         if not instance.running or instance.name in self._stopping:
             return False
         return self.health[instance.name].ready or instance.digest in self._trusted
+
+    def was_once_ready(self, instance: Instance) -> bool:
+        """Whether a running instance has answered well, or served when this controller came.
+
+        One that was not ready within its start-up budget would have been ended by the controller before.
+        """
+        age = self._ages.get(instance.ref, 0.0)
+        return self.health[instance.name].ever_ready or age > self._budgets.get(instance.digest, math.inf)
 
     def answering(self, workload: str) -> int:
         """How many instances of a workload answer, just now."""
@@ -128,8 +138,12 @@ class Servers:
         """All that runs now. What is not as it was at the look before: each instance then and now, None where there was none."""
         before, self.instances = self.instances, {instance.name: instance for instance in found}
         if self._taken:
-            self._served = {one.ref for one in self.instances.values() if one.running and one.digest in self._taken}
-            self._taken = set()
+            self._ages = {
+                one.ref: self._taken[one.digest] - one.started_at
+                for one in self.instances.values()
+                if one.running and one.digest in self._taken
+            }
+            self._taken = {}
         changed: list[tuple[Instance | None, Instance | None]] = []
         for name, now in self.instances.items():
             last = before.get(name)
@@ -137,7 +151,7 @@ class Servers:
                 continue
             changed.append((last, now))
             if last is not None and last.ref != now.ref:
-                self._served.discard(last.ref)
+                self._ages.pop(last.ref, None)
             if last is None or last.ref != now.ref or name not in self.health:
                 self.health[name] = Health(now.ref, self._clock())
         for name, last in before.items():
@@ -145,7 +159,7 @@ class Servers:
                 changed.append((last, None))
                 del self.health[name]
                 self._leaving.discard(name)
-                self._served.discard(last.ref)
+                self._ages.pop(last.ref, None)
         self._sort(changed)
         return changed
 
@@ -179,23 +193,25 @@ class Servers:
             if not health.ready:
                 self._learnt_of(name)
 
-    def take_over(self, workloads: Iterable[str]) -> None:
+    def take_over(self, workloads: Iterable[str], now: float) -> None:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them.
 
-        Those of their servers that run at the first look have served, whatever they answer to a probe just now.
+        Those of their servers that run at the first look for longer than a start may take have served, whatever they answer to
+        a probe just now. `now` in epoch seconds.
         """
         for workload in workloads:
-            self._taken.add(workload)
+            self._taken[workload] = now
             self._was_ready.add(workload)
             self._proven.add(workload)
             self._learnt(workload)
 
-    def want(self, workload: str, replicas: int) -> None:
-        """So many replicas are needed; 0: none any more."""
+    def want(self, workload: str, replicas: int, budget: float = math.inf) -> None:
+        """So many replicas are needed, each ready within `budget` seconds of its start; 0: none any more."""
         if replicas:
-            self._wanted[workload] = replicas
+            self._wanted[workload], self._budgets[workload] = replicas, budget
         else:
             self._wanted.pop(workload, None)
+            self._budgets.pop(workload, None)
         self._learnt(workload)
 
     def trust(self, workloads: frozenset[str]) -> None:
