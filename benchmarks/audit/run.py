@@ -49,7 +49,7 @@ def made(path: Path, number: int, begins: float, seconds: float, seed: float) ->
                 || CASE WHEN c THEN '1.1.0' ELSE '1.0.0' END
                 || '","config":null,"commit":"fb34cd8a1ab1062b7af7376294e59eb2adf4755f","status":'
                 || CASE WHEN random() < 0.002 THEN 503 ELSE 200 END || ',"duration_ms":' || (300 + random() * 9000)::INT
-                || 'e-3,"flags":null}}'
+                || '0e-4,"flags":"-","elapsed_ms":0}}'
               FROM (SELECT i, (random() * {ROUTES})::INT AS r, random() < 0.05 AS c FROM range({number}) numbers(i))
             ) TO '{path}' (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f')
             """

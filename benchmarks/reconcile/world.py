@@ -228,7 +228,7 @@ class World:
     def rest(self) -> None:
         """Wait until git knows what was promoted, and the gateway has taken all that it was given."""
         controller = self.parts.controller
-        self.until(lambda: not controller.routes.owing and controller.steering.settled, "the last change is over", 60)
+        self.until(lambda: not controller.routes.owing and controller.steering.settled, "the last change is over", 300)
 
     def serving(self) -> int:
         """How many routes have a stable release."""

@@ -21,7 +21,7 @@ def line(number: int, *, at: float | None = None, **more: Any) -> bytes:
         f'{{"time":"{time}","request_id":"{identity(number)}","route":"{fields["route"]}","model":"digits","feature":null,'
         f'"segment":null,"role":"{fields["role"]}","release":"{fields["release"]}","version":"{fields["version"]}",'
         f'"config":null,"commit":"fb34cd8a1ab1062b7af7376294e59eb2adf4755f","status":{fields["status"]},'
-        f'"duration_ms":{712 + number}e-3,"flags":null}}\n'
+        f'"duration_ms":{712 + number}0e-4,"flags":"-","elapsed_ms":0}}\n'
     ).encode()
 
 

@@ -10,8 +10,10 @@ import duckdb
 import pytest
 from audit_record import BEGIN, Place, identity, line
 
+from tidegate.audit.lines import look, readable, session, table
 from tidegate.audit.question import Wanted
 from tidegate.audit.times import moment, shown
+from tidegate.gateway.record import parse
 from tidegate.spec.errors import NeedsPerson
 
 DAY = 86400.0
@@ -57,7 +59,7 @@ def test_the_lines_of_a_shadow_are_found_with_the_answer(place: Place) -> None:
 
 
 def test_fields_that_this_version_does_not_know_are_kept_and_shown(place: Place) -> None:
-    place.archived(line(1).replace(b',"flags":null', b',"flags":null,"tokens_out":17,"served":"gpt-4o-2024-08-06"'))
+    place.archived(line(1).replace(b',"flags":"-"', b',"flags":"-","tokens_out":17,"served":"gpt-4o-2024-08-06"'))
     says = place.questions.by_id(identity(1))[0].says
     assert (says["tokens_out"], says["served"]) == (17, "gpt-4o-2024-08-06")
 
@@ -188,3 +190,15 @@ def test_what_is_no_time_is_refused_with_examples() -> None:
 
 def test_a_time_is_shown_in_utc() -> None:
     assert (shown(BEGIN), shown(BEGIN + 0.0005, fine=True)) == ("2026-11-20 08:00:00Z", "2026-11-20 08:00:00.000Z")
+
+
+def test_flags_and_times_are_searched_by_as_the_contract_has_them(tmp_path: Path) -> None:
+    broken = line(3).replace(b'7150e-4,"flags":"-","elapsed_ms":0', b'0e-4,"flags":"DC","elapsed_ms":31')
+    earlier = line(4).replace(b'7160e-4,"flags":"-","elapsed_ms":0', b'716e-3,"flags":null')
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(line(2) + broken + earlier)
+    seen = look(path)
+    source, longest = readable(path, seen, tmp_path)
+    rows = session().execute(f"SELECT flags, duration_ms, exact FROM ({table(source, longest)})").fetchall()
+    assert rows == [(None, 0.714, True), ("DC", 31.0, True), (None, 0.716, True)]
+    assert [parse(raw)[0]["duration_ms"] for raw in path.read_bytes().splitlines()] == [0.714, 31, 0.716]  # type: ignore[index]  # each can be read

@@ -19,10 +19,16 @@ from tidegate.gateway.record import FIELDS
 if TYPE_CHECKING:
     import duckdb
 
-_TYPES = {"time": "VARCHAR", "status": "INTEGER", "duration_ms": "DOUBLE"}
-_SHAPE = "{" + ",".join(f'"{name}":"{_TYPES.get(name, "VARCHAR")}"' for name in FIELDS) + "}"
+_TYPES = {"time": "VARCHAR", "status": "INTEGER", "duration_ms": "DOUBLE", "elapsed_ms": "DOUBLE"}
+_SHAPE = "{" + ",".join(f'"{name}":"{_TYPES.get(name, "VARCHAR")}"' for name in (*FIELDS, "elapsed_ms")) + "}"
 _PLAIN = tuple(name for name in FIELDS if name not in ("time", "request_id"))
+_SETTLED = {
+    "flags": "nullif(fields.flags, '-') AS flags",
+    "duration_ms": "coalesce(nullif(fields.duration_ms, 0), fields.elapsed_ms, fields.duration_ms) AS duration_ms",
+}
+"""What `gateway.record.settled` does to a line."""
 _TIME = "strftime(time, '%Y-%m-%dT%H:%M:%S.%fZ')"
+_SEARCHED = ", ".join(_SETTLED.get(name, f"fields.{name}") for name in _PLAIN)
 COLUMNS: Final = ("time", "request_id", *_PLAIN)
 """What a table can be searched by: the fields of the contract, `time` as TIMESTAMP (UTC), `request_id` as UUID."""
 LINE: Final = (
@@ -110,7 +116,7 @@ def table(path: Path, longest: int) -> str:
     begin = "'{\"time\":'"
     return f"""
     SELECT try_cast(fields.time AS TIMESTAMP) AS time, try_cast(fields.request_id AS UUID) AS request_id,
-      {", ".join(f"fields.{name}" for name in _PLAIN)}, exact, CASE WHEN exact THEN substr(line, 89) ELSE line END AS rest
+      {_SEARCHED}, exact, CASE WHEN exact THEN substr(line, 89) ELSE line END AS rest
     FROM (
       SELECT line, json_transform(CASE WHEN json_valid(line) THEN line WHEN json_valid(tail) THEN tail ELSE '{{}}' END,
                '{_SHAPE}') AS fields,

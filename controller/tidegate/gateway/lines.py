@@ -1,4 +1,4 @@
-"""The lines that Envoy writes: the prediction record, in three shapes, and what other logs are made of. Pure.
+"""The lines that Envoy writes: the prediction record, in two shapes, and what other logs are made of. Pure.
 
 record.py reads them; bootstrap.py puts the record into the public listener, mirror.py the shadow's and the answers' logs.
 """
@@ -15,10 +15,8 @@ from tidegate.gateway.render import RECORD_STATE, SESSION, TYPE, USAGE
 _TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%"
 _BEGIN = f'{{"time":"{_TIME}","request_id":"%REQ(X-REQUEST-ID)%"'
 _KNOWN = f"%FILTER_STATE({RECORD_STATE}:PLAIN)%%DYNAMIC_METADATA({SESSION}:record)%%DYNAMIC_METADATA({USAGE}:told)%"
-_MICROSECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%e-3'
-_MILLISECONDS = ',"status":%RESPONSE_CODE%,"duration_ms":%DURATION%'
-_NO_FLAGS = ',"flags":null}\n'
-_FLAGS = ',"flags":"%RESPONSE_FLAGS%"}\n'
+_TOOK = ',"status":%RESPONSE_CODE%,"duration_ms":%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%0e-4'
+_END = ',"flags":"%RESPONSE_FLAGS%","elapsed_ms":%DURATION%}\n'
 SEEN = {
     "time": _TIME,
     "request_id": "%REQ(X-REQUEST-ID)%",
@@ -29,14 +27,15 @@ SEEN = {
 
 
 def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str, Any]]:
-    """The prediction record, one JSON line a request, in three shapes of which exactly one applies.
+    """The prediction record, one JSON line a request, in two shapes of which exactly one applies.
 
     Text rather than JSON format where it can be: Envoy's JSON knows whole milliseconds only, and models answer in less;
-    `1234e-3` is a JSON number. A request with a response flag may have no time of its last byte (the client has left): whole
-    milliseconds then. A request that never reached a route (not HTTP, too large headers) has no arm, and may have no id.
+    `12340e-4` is a JSON number. Of a request whose client has left there is no time of a last byte, and `0e-4` stands there:
+    then it took `elapsed_ms` (record.py). A request that never reached a route (not HTTP, too large headers) has no arm, and
+    may have no id.
 
-    An expression costs more than all else about the record: the status is asked first, since whatever has one below 400 has
-    reached a route.
+    An expression costs a thirtieth of a request: the status is asked first, since whatever has one below 400 has reached a
+    route, and no filter but an expression knows that there are no flags, so that they are written as Envoy does, `-` for none.
     """
     known = f"'{RECORD_STATE}' in filter_state"
     fine = _all(_status("GE", 100), _status("LE", 399))
@@ -44,21 +43,8 @@ def record_format(record: Path, *, names_callers: bool = False) -> list[dict[str
     says = _KNOWN + (f"%DYNAMIC_METADATA({CALLER}:record)%" if names_callers else "")
     caller = {"caller": f"%DYNAMIC_METADATA({CALLER}:name)%"} if names_callers else {}
     return [
-        log(
-            record,
-            _any(_all(fine, when("response.flags == 0")), _all(other, when(f"response.flags == 0 && {known}"))),
-            _text(_BEGIN + says + _MICROSECONDS + _NO_FLAGS),
-        ),
-        log(
-            record,
-            _all({"response_flag_filter": {}}, _any(fine, when(known))),
-            _text(_BEGIN + says + _MILLISECONDS + _FLAGS),
-        ),
-        log(
-            record,
-            _all(other, when(f"!({known})")),
-            {"json_format": dict.fromkeys(FIELDS) | SEEN | caller},
-        ),
+        log(record, _any(fine, when(known)), _text(_BEGIN + says + _TOOK + _END)),
+        log(record, _all(other, when(f"!({known})")), {"json_format": dict.fromkeys(FIELDS) | SEEN | caller}),
     ]
 
 

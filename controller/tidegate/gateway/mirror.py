@@ -145,7 +145,7 @@ def _shadow_logs(record: Path) -> list[dict[str, Any]]:
     answered = lines.when(f"'{RECORD_STATE}' in filter_state")
     return [
         one | {"filter": {"and_filter": {"filters": [answered, one["filter"]]}}}
-        for one in lines.record_format(record)[:2]
+        for one in lines.record_format(record)[:1]
     ]
 
 

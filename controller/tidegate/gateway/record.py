@@ -182,6 +182,15 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         return None
-    if value.get("flags") == "-":  # how Envoy writes none
-        value["flags"] = None
+    value = settled(value)
     return {name: value.pop(name, None) for name in FIELDS} | value
+
+
+def settled(line: dict[str, Any]) -> dict[str, Any]:
+    """A line that Envoy wrote, as the contract has it: no flags are none, and a request without an end took what elapsed."""
+    if line.get("flags") == "-":
+        line["flags"] = None
+    elapsed = line.pop("elapsed_ms", None)
+    if elapsed is not None and not line.get("duration_ms"):
+        line["duration_ms"] = elapsed
+    return line

@@ -20,6 +20,7 @@ from typing import IO, Any, Final, cast
 
 import orjson
 
+from tidegate.gateway.record import settled
 from tidegate.spec.errors import NeedsPerson
 
 ARMS: Final = frozenset({"stable", "candidate"})
@@ -103,7 +104,7 @@ class Log:
                     except orjson.JSONDecodeError:
                         record = _rescued(raw, counts)
                     if isinstance(record, dict):
-                        yield record
+                        yield settled(record)
         except (OSError, EOFError) as error:
             words = getattr(error, "strerror", None) or str(error)
             raise NeedsPerson(f"cannot be read: {words}", where=name, fix="name a file of JSON lines") from error
