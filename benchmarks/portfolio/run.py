@@ -127,7 +127,7 @@ def rival(kind: type[Nginx | HAProxy], routes: int, changes: int) -> Row:
             def reload(share: int) -> None:
                 proxy.move(share)
                 if isinstance(proxy, Nginx):
-                    wait_for(lambda: not proxy._serving() & proxy._workers, "nginx to reload")
+                    wait_for(proxy.reloaded, "nginx to reload")
 
             switch = [timed(lambda turn=turn: reload(HALF * (turn % 2))) for turn in range(changes)]  # type: ignore[misc]  # bound at once
         finally:

@@ -119,7 +119,8 @@ server {{ listen 127.0.0.1:{self.port}; {locations} }}
         self._process = subprocess.Popen(
             ["nginx", "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"], start_new_session=True
         )
-        wait_for(lambda: listens(self.port), "nginx")
+        # With thousands of routes it listens long before it has a worker.
+        wait_for(lambda: listens(self.port) and self._serving(), "nginx")
 
     def _write(self, share: int) -> None:
         second = f"server 127.0.0.1:{self._servers[1]};" if share else ""
@@ -140,9 +141,14 @@ server {{ listen 127.0.0.1:{self.port}; {locations} }}
         titles = {worker: Path(f"/proc/{worker}/cmdline") for worker in workers}
         return {worker for worker, title in titles.items() if _serves(title)}
 
+    def reloaded(self) -> bool:
+        """Whether other workers than before the last move serve, and those alone."""
+        serving = self._serving()
+        return bool(serving) and not serving & self._workers
+
     def settle(self) -> None:
         """Long after the last effect of a move: a reload takes longer with every route."""
-        wait_for(lambda: not self._serving() & self._workers, "nginx to reload")
+        wait_for(self.reloaded, "nginx to reload")
         time.sleep(PAUSE)
 
     def close(self) -> None:

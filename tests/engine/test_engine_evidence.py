@@ -102,6 +102,16 @@ def test_the_same_shares_after_a_restart_cut_nothing(scene):
     assert scene.shares(again)[-1] == pytest.approx(0.2)
 
 
+def test_no_share_is_promised_while_answers_may_end_that_began_under_other_weights(scene):
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True, longest=300.0)
+    scene.time += 100
+    assert set(scene.shares(evidence)) == {None}
+    again = scene.open(json.loads(json.dumps(evidence.to_doc())))
+    again.follow(scene.state, scene.split(), random=True, longest=10.0)  # the model says so by now
+    assert scene.shares(again)[-1] == pytest.approx(0.2)
+
+
 def test_a_standby_in_stables_place_promises_no_share(scene):
     evidence = scene.open()
     evidence.follow(scene.state, scene.split(), random=True)

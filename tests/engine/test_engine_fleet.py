@@ -94,7 +94,7 @@ def test_a_server_older_than_its_start_up_budget_lives_on_when_the_controller_st
     assert again.fleet.servers.why() == {}
 
 
-@pytest.mark.parametrize(("ran", "stays"), [(120.0, True), (30.0, False)])
+@pytest.mark.parametrize(("ran", "stays"), [(1000.0, True), (900.0, False)])
 def test_a_server_that_served_before_the_controller_came_is_not_ended_for_being_too_busy(
     crew, process_place, ran, stays
 ):

@@ -98,7 +98,7 @@ def test_it_is_enough_too_where_the_controller_before_this_one_knew_it_ready_and
 def test_servers_that_a_new_controller_finds_get_requests_though_they_are_too_busy_for_its_probes():
     site = Site()
     site.servers.want(WORKLOAD, 2, 60.0)
-    site.servers.take_over([WORKLOAD], 100.0)
+    site.servers.take_over([WORKLOAD], 1000.0)
     site.runs(1, 0)
     site.answers(0, ok=False)
     assert site.servers.endpoints(WORKLOAD) == (("127.0.0.1", 9000),)
@@ -111,10 +111,10 @@ def test_servers_that_a_new_controller_finds_get_requests_though_they_are_too_bu
     assert site.servers.endpoints(WORKLOAD) == ()
 
 
-def test_a_server_found_within_its_start_up_budget_may_never_have_served():
+def test_a_server_that_a_controller_found_within_the_longest_of_its_budgets_may_never_have_served():
     site = Site()
     site.servers.want(WORKLOAD, 2, 60.0)
-    site.servers.take_over([WORKLOAD], 59.0)
+    site.servers.take_over([WORKLOAD], 960.0)
     site.runs(1, 0)
     site.answers(0, ok=False)
     assert site.servers.endpoints(WORKLOAD) == ()

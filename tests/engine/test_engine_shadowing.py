@@ -94,6 +94,27 @@ def test_a_report_that_cannot_be_written_costs_no_window_and_is_written_with_the
     assert json.loads(report_file(folder, "digits/archive").read_bytes())["pairs"] == 1
 
 
+def test_a_slow_shadow_is_waited_for_as_long_as_its_model_may_take(tmp_path: Path) -> None:
+    report = Report(tmp_path, "digits", STABLE, SHADOW, 1.0, 0.0, Declarations())
+    own = Comparing("trial", suited(Comparison(by="json"), "http"), report, 10.0, 0.0, wait=630.0)
+    own.take(line("1", 1), 0.0)
+    own.close(600.0)
+    own.take(line("1", 1, shadow=True), 600.0)
+    assert report.missing == 0
+    assert sum(window.pairs for window in own.close(700.0)) == 1
+
+
+def test_a_report_of_an_earlier_tidegate_says_nothing_of_tokens(tmp_path: Path) -> None:
+    own, report = comparing(tmp_path)
+    own.take(line("1", 1), 0.0)
+    own.take(line("1", 1, shadow=True), 0.0)
+    doc = report.to_doc(1.0)
+    for arm in ("stable", "shadow"):
+        for name in ("tokens", "counted", "cost", "priced", "currency"):
+            doc[arm].pop(name, None)
+    assert "tokens" not in report_text(doc)
+
+
 def test_a_lost_copy_is_missing_and_never_agreement(tmp_path: Path) -> None:
     own, report = comparing(tmp_path)
     for number in range(10):

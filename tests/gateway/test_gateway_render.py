@@ -169,3 +169,15 @@ def test_replacing_an_arm_s_parameters_changes_the_file_of_its_model_alone() -> 
     after = render.parse_routes(files(changed, other)[1])[1]
     assert before["other"] == after["other"]
     assert before["digits"] != after["digits"]
+
+
+def test_a_config_s_file_is_named_by_one_header_whoever_else_named_one_before() -> None:
+    named = replace(arm("v1"), file="default@a.json")
+    fragment = render.parse_routes(files(Route("digits", None, (named, arm("v2", weight=0))))[1])[1]["digits"]
+    ((_, found),) = wire.decode("MatchMap", fragment)["map"].items()
+    entry = next(one for one in found["action"]["typed_config"]["routes"] if "route" in one)
+    with_file, without = entry["route"]["weighted_clusters"]["clusters"]
+    assert with_file["request_headers_to_remove"] == [render.CONFIG_HEADER]
+    header = {"key": render.CONFIG_HEADER, "value": "default@a.json"}
+    assert with_file["request_headers_to_add"] == [{"header": header}]
+    assert "request_headers_to_add" not in without

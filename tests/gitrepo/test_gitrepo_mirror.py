@@ -200,6 +200,19 @@ def test_a_damaged_mirror_heals_itself(world: World, harm: object) -> None:
     assert world.mirror.blob(commit, "a") == b"1"
 
 
+def test_a_mirror_that_is_made_anew_has_the_record_too_though_only_the_branch_was_asked_for(world: World) -> None:
+    commit = world.clone.commit("one", {"a": "1"})
+    world.clone.git("push", "--quiet", "origin", f"{commit}:refs/tidegate/production/digits")
+    assert world.mirror.fetch(record=False) == commit
+    assert "refs/tidegate/production/digits" in git("for-each-ref", cwd=world.mirror.path), "it was made just now"
+    git("update-ref", "-d", "refs/tidegate/production/digits", cwd=world.mirror.path)
+    world.mirror.fetch(record=False)
+    assert "refs/tidegate/" not in git("for-each-ref", cwd=world.mirror.path)
+    _delete(world.mirror.path)
+    world.mirror.fetch(record=False)
+    assert "refs/tidegate/production/digits" in git("for-each-ref", cwd=world.mirror.path)
+
+
 def test_damage_found_while_reading_heals_too(world: World) -> None:
     commit = world.clone.commit("one", {"a": "1"})
     world.mirror.fetch()

@@ -103,6 +103,16 @@ def test_a_warm_up_as_long_as_the_shadow_lets_no_step_end_unjudged() -> None:
     assert step(drive) == "canary"
 
 
+def test_a_warm_up_that_ends_just_before_the_shadow_does_waits_for_the_first_window_that_counts() -> None:
+    drive = tried(warm_up="55s", no_data={"action": "rollback", "for": "20s", "then": "rollback"})
+    mirror(drive, 60)
+    candidate = drive.state.candidate
+    assert candidate is not None
+    assert (step(drive), candidate.hold) == ("echo", Hold.TOO_FEW)
+    mirror(drive, 10)
+    assert step(drive) == "canary"
+
+
 def test_pairs_that_say_nothing_of_a_guardrail_are_no_data() -> None:
     drive = tried(guardrails=[AGREEMENT | {"metric": "politeness"}, OF_USERS])
     mirror(drive, 60)

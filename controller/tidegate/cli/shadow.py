@@ -5,7 +5,7 @@ Neighbours: engine/shadowing.py counts, engine/disagreements.py writes the repor
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -75,8 +75,15 @@ def report_text(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+_UNTOLD: Final[dict[str, Any]] = {"tokens": None, "counted": 0, "cost": None, "priced": 0, "currency": None}
+
+
 def _table(arms: tuple[tuple[str, dict[str, Any]], ...]) -> list[str]:
-    """Both releases side by side: errors, times and, where answers tell them, tokens and what 1,000 requests cost."""
+    """Both releases side by side: errors, times and, where answers tell them, tokens and what 1,000 requests cost.
+
+    A report that an earlier Tidegate wrote says nothing of tokens.
+    """
+    arms = tuple((words, _UNTOLD | arm) for words, arm in arms)
     heads = ["answers", "errors", "p50 ms", "p95 ms"]
     counted = any(arm["counted"] for _, arm in arms)
     currency = next((arm["currency"] for _, arm in arms if arm["priced"]), None)

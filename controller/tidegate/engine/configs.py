@@ -93,7 +93,8 @@ class ConfigFiles:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._made.add(model)
-        folder.chmod(0o755)  # inside a container another user reads it
+        if folder.stat().st_mode & 0o777 != 0o755:
+            folder.chmod(0o755)  # inside a container another user reads it
         return folder
 
     def file(self, entry: Entry) -> str | None:

@@ -148,8 +148,9 @@ class Deciding:
         for event in () if forward and "journal" in self._problems else step.events:
             log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
         split = self.traffic[state.route] = traffic(state, self._servers.readiness())
-        self._evidence.follow(state, split, random=by_chance(snapshot, state.route))
-        self._shadowing.follow(state, split, snapshot.model(split_route(state.route)[0]))
+        longest = longest_answer(snapshot, state)
+        self._evidence.follow(state, split, random=by_chance(snapshot, state.route), longest=longest)
+        self._shadowing.follow(state, split, snapshot.model(split_route(state.route)[0]), longest)
         self._sources.follow(state)
 
     def put_back(self) -> None:
@@ -188,6 +189,17 @@ def by_chance(snapshot: Snapshot, route: str) -> bool:
     """Whether requests of this route are split by chance, and not by user; unknown counts as not."""
     model = snapshot.model(split_route(route)[0])
     return model is not None and model.sticky is None
+
+
+def longest_answer(snapshot: Snapshot, state: RouteState) -> float:
+    """Seconds that an answer of this route's model may take, or of a provider that serves it; 0 when nobody knows."""
+    folder = snapshot.declared.models.get(split_route(state.route)[0])
+    if folder is None or folder.model is None:
+        return 0.0
+    releases = (state.stable, state.candidate.release if state.candidate is not None else None)
+    versions = (folder.versions.get(release.version) for release in releases if release is not None)
+    providers = (found.value.provider for found in versions if found is not None)
+    return max([folder.model.value.timeout, *(one.timeout or 0.0 for one in providers if one is not None)])
 
 
 def _defect(error: Exception) -> InternalError:

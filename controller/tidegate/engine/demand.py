@@ -15,6 +15,7 @@ from tidegate.engine.needs import Needs
 from tidegate.rollout.capacity import hot_releases, replicas
 from tidegate.rollout.state import Desired, RouteState
 from tidegate.spec.errors import TidegateError
+from tidegate.spec.model import Model
 from tidegate.spec.release import Release, split_route
 
 DRAIN = 30.0
@@ -155,3 +156,14 @@ class Demand:
                     del self._models[model]
                 if self._models[model] <= 1:
                     self._known = None
+
+
+def drain_of(wish: Desired | None, model: Model | None) -> float | None:
+    """Seconds that a server goes on after it was last needed: the policy's, and no less than an answer may take by the model's
+
+    file, where that says so. None: git says nothing of the route.
+    """
+    if wish is None:
+        return None
+    said = model is not None and "timeout" in model.model_fields_set
+    return max(wish.policy.drain, model.timeout) if model is not None and said else wish.policy.drain

@@ -26,6 +26,8 @@ LINES_A_PASS = 50_000
 METER_KEPT = 3600.0
 """Seconds that a release is shown after its last answer."""
 ROUNDING = 1e-9
+SETTLE = 60.0
+"""Seconds after a change of weights in which no share is promised, at least."""
 
 Shares = dict[str | None, float | None]
 
@@ -132,10 +134,11 @@ class Evidence:
             Arrivals.from_doc(arrivals) if arrivals is not None else Arrivals(since, trial.policy.batch, [{}])
         )
 
-    def follow(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
+    def follow(self, state: RouteState, traffic: Traffic, *, random: bool, longest: float = SETTLE) -> None:
         """Have a batcher for this route's trial while its candidate gets traffic, or while its stable release is watched.
 
-        `random` False: the split goes by user, so the arms' counts need not follow the declared weights.
+        `random` False: the split goes by user, so the arms' counts need not follow the declared weights. `longest`: seconds that
+        an answer may take; until then requests end that began under other weights.
         """
         trial = trial_of(state)
         if trial is None:
@@ -145,6 +148,7 @@ class Evidence:
             self._declared.pop(state.route, None)
             return
         if self._trials.get(state.route) == trial.name:
+            self._batchers[state.route].settle = max(SETTLE, longest)
             return
         declared = _shares(state, traffic, random)
         batcher = Batcher(
@@ -155,6 +159,7 @@ class Evidence:
             shares=_of_segments(declared),
             warm_up_until=self._now() + (trial.policy.warm_up if trial.stable is not None else 0.0),
             grace=2 * self._flush + 0.2,
+            settle=max(SETTLE, longest),
             sessions=trial.policy.unit == "session",
         )
         self._batchers[state.route] = batcher

@@ -152,9 +152,9 @@ class Fleet:
         """What was seen at the last look."""
         return tuple(self.servers.instances.values())
 
-    def take_over(self, workloads: Iterable[str], now: float) -> None:
-        """These workloads were ready when the controller before this one ended (servers.py). `now` in epoch seconds."""
-        self.servers.take_over(workloads, now)
+    def take_over(self, workloads: Iterable[str], last_sign: float) -> None:
+        """These workloads were ready when the controller before this one ended (servers.py)."""
+        self.servers.take_over(workloads, last_sign)
 
     def doubt(self) -> None:
         """What was seen is old: look again, and ask every server, before anything is decided by it."""

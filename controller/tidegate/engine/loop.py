@@ -16,7 +16,7 @@ from tidegate.engine.archiving import KEY as ARCHIVE
 from tidegate.engine.archiving import Archiving
 from tidegate.engine.clocks import Clocks
 from tidegate.engine.deciding import Deciding, by_chance
-from tidegate.engine.demand import Demand
+from tidegate.engine.demand import Demand, drain_of
 from tidegate.engine.duties import Duties, Outcome
 from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet
@@ -40,6 +40,7 @@ from tidegate.rollout.shift import shifted
 from tidegate.rollout.state import RouteState
 from tidegate.spec.controller import RolloutSettings
 from tidegate.spec.errors import NeedsPerson, TidegateError
+from tidegate.spec.release import split_route
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,9 @@ class Controller:
         self._rng = rng
         self._next_fetch = 0.0
         self._next_observe = 0.0
-        self._clocks = Clocks(now, clock, float((journal.cursor("record") or {}).get("at", 0.0)))
+        last = float((journal.cursor("record") or {}).get("at", 0.0))
+        self._clocks = Clocks(now, clock, last)
+        self._last_sign = min(last, now())  # of the controller before this one
         self._looks_since = clock()
         self._known = False
         self._unread: list[tuple[float, Outcome]] = []
@@ -210,7 +213,7 @@ class Controller:
             return True
         if self.ticks == 1:
             states = self.routes.states.values()
-            self.fleet.take_over((s.stable.workload for s in states if s.stable is not None), self._now())
+            self.fleet.take_over((s.stable.workload for s in states if s.stable is not None), self._last_sign)
         if not self.fleet.observed:
             self._looks_since = self._clock()  # nobody can be asked yet
             return False
@@ -421,7 +424,7 @@ class Controller:
         demand, states = self._demand, self.routes.states
         for route in demand.due():
             wish = self.snapshot.wish(route)
-            drain = wish.policy.drain if wish is not None else None
+            drain = drain_of(wish, self.snapshot.model(split_route(route)[0]))
             unread = demand.look(states[route], self.routes.wish(self.snapshot, route), drain)
             self.problems.note(f"route {route}", unread)
         if self.ticks % FORGET_EVERY == 0:

@@ -10,7 +10,7 @@ import math
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 
-from tidegate.engine.health import Health
+from tidegate.engine.health import MOST_DOUBLINGS, Health
 from tidegate.rollout.state import Readiness
 from tidegate.runtime.interface import Instance
 
@@ -98,10 +98,10 @@ class Servers:
     def was_once_ready(self, instance: Instance) -> bool:
         """Whether a running instance has answered well, or served when this controller came.
 
-        One that was not ready within its start-up budget would have been ended by the controller before.
+        One that was not ready within the longest of its start-up budgets would have been ended by the controller before.
         """
-        age = self._ages.get(instance.ref, 0.0)
-        return self.health[instance.name].ever_ready or age > self._budgets.get(instance.digest, math.inf)
+        age, budget = self._ages.get(instance.ref, 0.0), self._budgets.get(instance.digest, math.inf)
+        return self.health[instance.name].ever_ready or age > budget * 2**MOST_DOUBLINGS
 
     def answering(self, workload: str) -> int:
         """How many instances of a workload answer, just now."""
@@ -193,14 +193,14 @@ class Servers:
             if not health.ready:
                 self._learnt_of(name)
 
-    def take_over(self, workloads: Iterable[str], now: float) -> None:
+    def take_over(self, workloads: Iterable[str], last_sign: float) -> None:
         """These workloads were ready when the controller before this one ended: one ready replica is enough for them.
 
-        Those of their servers that run at the first look for longer than a start may take have served, whatever they answer to
-        a probe just now. `now` in epoch seconds.
+        Those of their servers that ran for longer than a start may take by its `last_sign` of life (epoch seconds), and run at
+        the first look, have served, whatever they answer to a probe just now.
         """
         for workload in workloads:
-            self._taken[workload] = now
+            self._taken[workload] = last_sign
             self._was_ready.add(workload)
             self._proven.add(workload)
             self._learnt(workload)

@@ -29,7 +29,9 @@ from tidegate.spec.errors import RetryLater
 from tidegate.spec.model import Model
 
 WAIT: Final = 90.0
-"""Seconds that an answer waits for its other half."""
+"""Seconds that an answer waits for its other half, at least."""
+LATE: Final = 30.0
+"""Seconds that it waits beyond the longest that an answer may take: it is written a while after it was given."""
 HELD: Final = 64 * 1024 * 1024
 """Bytes of answers that wait; beyond it the oldest wait no longer."""
 LINES_A_PASS: Final = 1000
@@ -124,8 +126,11 @@ class Shadowing:
         if reader.path.exists() and reader.path.stat().st_size > (FILE_BYTES if self._routes else 0):
             self._gateway.rotate_answers()
 
-    def follow(self, state: RouteState, split: Traffic, model: Model | None) -> None:
-        """Compare for this route while it mirrors; what is counted is of one step of one candidate."""
+    def follow(self, state: RouteState, split: Traffic, model: Model | None, longest: float = 0.0) -> None:
+        """Compare for this route while it mirrors; what is counted is of one step of one candidate.
+
+        `longest`: seconds that an answer may take.
+        """
         candidate, stable = state.candidate, state.stable
         if self._folder is None or not split.mirror or candidate is None or stable is None or model is None:
             self._routes.pop(state.route, None)
@@ -136,7 +141,9 @@ class Shadowing:
             share, now = split.mirror / WHOLE, self._now()
             report = Report(self._folder, state.route, stable, candidate.release, share, now, self._declarations)
             ways = suited(model.comparison, model.protocol)
-            self._routes[state.route] = Comparing(trial, ways, report, candidate.policy.batch, now)
+            self._routes[state.route] = Comparing(
+                trial, ways, report, candidate.policy.batch, now, wait=max(WAIT, longest + LATE)
+            )
 
     def closed(self, route: str) -> tuple[Pairs, ...]:
         """The windows of this route that are over."""
@@ -173,14 +180,26 @@ class Half:
 
 
 class Comparing:
-    """One shadow step of one route. `trial` names it; `length` of a window in seconds, `opened` in epoch seconds."""
+    """One shadow step of one route. `trial` names it; `length` of a window in seconds, `opened` in epoch seconds.
 
-    def __init__(self, trial: str, ways: tuple[Comparison, ...], report: Report, length: float, opened: float) -> None:
+    `wait`: seconds that an answer waits for its other half.
+    """
+
+    def __init__(
+        self,
+        trial: str,
+        ways: tuple[Comparison, ...],
+        report: Report,
+        length: float,
+        opened: float,
+        wait: float = WAIT,
+    ) -> None:
         self.trial = trial
         self._ways = ways
         self._report = report
         self._length = length
         self._opened = opened
+        self._wait = wait
         self._pairs = self._agreed = 0
         self._halves = (Half(), Half())
         self._told_missing = 0
@@ -209,7 +228,7 @@ class Comparing:
         """The oldest stand first: those that have waited too long, and those for which there is no room."""
         while self._waiting:
             request, (since, line) = next(iter(self._waiting.items()))
-            if now - since < WAIT and self._held <= HELD:
+            if now - since < self._wait and self._held <= HELD:
                 return
             del self._waiting[request]
             self._held -= _size(line)

@@ -67,7 +67,7 @@ class Remembered:
 
 
 RECORD_EVERY: Final = 10
-"""Looks that found nothing new after which notes and refs are fetched too: what others write there is no hurry, since whoever
+"""Looks after which notes and refs are fetched too: what others write there is no hurry, since whoever
 writes on what is older loses the race and fetches them."""
 
 
@@ -79,7 +79,7 @@ class Source:
         self._record = record
         self._environment = environment
         self._last = Snapshot()
-        self._quiet = 0
+        self._looks = 0
         self._sure = True  # whether what is kept is all of `_last`: a reading that failed on its way leaves a mixture
         self._files: dict[str, bytes] = {}
         self._touched: dict[Asking, str] = {}
@@ -89,9 +89,9 @@ class Source:
 
     def look(self) -> Snapshot:
         """Fetch, and read the newest commit unless it is the one read last. Raises RetryLater, NeedsPerson."""
-        whole = self._last.commit is None or self._quiet >= RECORD_EVERY
+        whole = self._last.commit is None or self._looks >= RECORD_EVERY
         head = self._mirror.fetch(record=whole)
-        self._quiet = 0 if whole else self._quiet + (head == self._last.commit)
+        self._looks = 0 if whole else self._looks + 1
         if head is None:
             return Snapshot()
         if head != self._last.commit:

@@ -8,6 +8,7 @@ loop.py calls this each pass.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
@@ -23,6 +24,8 @@ from tidegate.spec.controller import RotateSettings
 from tidegate.spec.errors import NeedsPerson, RetryLater, TidegateError
 from tidegate.spec.model import Model
 from tidegate.spec.release import split_route
+
+log = logging.getLogger(__name__)
 
 APPLY_EVERY = 50
 """Passes after which an unchanged table is looked at again."""
@@ -230,8 +233,11 @@ class Steering:
         some, self._unseen = self._unseen[:MENDED], self._unseen[MENDED:]
         for split in (self._routes[name][0] for name in some if name in self._routes):
             for arm in split.arms:
-                with _disk():
-                    self._file(self._catalog.entry(arm.release))
+                try:
+                    with _disk():
+                        self._file(self._catalog.entry(arm.release))
+                except TidegateError as error:  # it holds up no table: what is looked at next time is seen next time
+                    log.warning("the inference config of %s may be missing: %s", arm.release.label, error)
 
     def _drop(self, route: str) -> None:
         if self._tables.drop(route):

@@ -145,6 +145,8 @@ def _arm(
     return {
         "name": name,
         "weight": weights.get(name, 0),
+        # An Envoy that a former Tidegate started strips fewer of clients' headers.
+        "request_headers_to_remove": [CONFIG_HEADER] if arm.file is not None else [],
         "request_headers_to_add": [*mirrored, *choosing(arm)],
         # What a server says of it itself goes first; to overwrite it would cost a request more than both.
         "response_headers_to_remove": [RELEASE_HEADER],

@@ -44,6 +44,10 @@ _OF_CALLERS: Final[tuple[tuple[str, str, Make], ...]] = (
 )
 
 
+class Untaken(RetryLater):
+    """Envoy answers, and has neither taken over a file nor refused it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Envoy:
     """What Envoy says about what it was given. `complaint`: its newest warning."""
@@ -141,7 +145,7 @@ class _Watched:
         elif self.since is None:
             self.since = now
         elif now - self.since > TAKING:
-            raise RetryLater(
+            raise Untaken(
                 f"the gateway has not taken over the callers' {self.said} for {now - self.since:.0f} s",
                 where=str(self.target),
                 fix="nothing to do if it comes; what it had goes on serving. Its log is `envoy.log` in the gateway's folder",
@@ -221,6 +225,8 @@ class Renewal:
             try:
                 one.read(self.envoy)
                 one.confirm(self.envoy, now)
+            except Untaken as error:
+                silent = error
             except RetryLater as error:
                 silent = error
                 break  # it would cost the same patience for each of them

@@ -89,7 +89,8 @@ MESSAGES: Final = {
     "HashHeader": "header_name 1 text",
     "WeightedCluster": "clusters 1 ClusterWeight[], runtime_key_prefix 2 text, use_hash_policy 5 switch",
     "ClusterWeight": "name 1 text, weight 2 wrapped, request_headers_to_add 4 HeaderValueOption[],"
-    " response_headers_to_add 5 HeaderValueOption[], response_headers_to_remove 6 text[], typed_per_filter_config 10 any{}",
+    " response_headers_to_add 5 HeaderValueOption[], response_headers_to_remove 6 text[], request_headers_to_remove 9 text[],"
+    " typed_per_filter_config 10 any{}",
     # Settings of a filter for one route or arm
     "SetFilterState": "on_request_headers 1 FilterStateValue[]",
     "FilterStateValue": "object_key 1 text, format_string 2 FormatString, factory_key 6 text",

@@ -52,9 +52,9 @@ class Mirror:
         (network), NeedsPerson (no such repository, refused).
         """
         with self.lock:
-            self._ensure()
+            made = self._ensure()
             try:
-                return self._fetch(_RECORD if record else ())
+                return self._fetch(_RECORD if record or made else ())
             except DamagedRepository:
                 self._make_anew()
                 return self._fetch()
@@ -150,11 +150,15 @@ class Mirror:
         self.git.run("update-ref", *((self._head_ref, after) if after else ("-d", self._head_ref)))
         return after
 
-    def _ensure(self) -> None:
+    def _ensure(self) -> bool:
+        """Whether it had to be made: then it has nothing yet."""
         if not self.path.is_dir():
             self._make()
-        elif not self._usable():
+            return True
+        if not self._usable():
             self._make_anew()
+            return True
+        return False
 
     def _usable(self) -> bool:
         if not (self.path / _MARKER).is_file():

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tidegate.analysis.judge import Analysis, renew
 from tidegate.analysis.model import Result
 from tidegate.rollout.capacity import share_of
-from tidegate.rollout.evidence import MOST_MISSING, blocking, pairs_judged_from, same_test, too_many_missing
+from tidegate.rollout.evidence import MOST_MISSING, blocking, same_test, too_many_missing
 from tidegate.rollout.finish import promote, reject, standby_text
 from tidegate.rollout.holding import BROKEN, Wait, cause, resume, settle
 from tidegate.rollout.room import enlarge, wanting
@@ -121,14 +121,20 @@ def _unseen(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
         rails = candidate.policy.guardrails
         seen = [j.result is not Result.NO_DATA for j in said.judgements] if said is not None else [False] * len(rails)
         unjudged = [g.metric for g, has_data in zip(rails, seen, strict=True) if g.paired and not has_data]
-        if unjudged and turn.now < pairs_judged_from(candidate) + candidate.policy.batch:
+        if unjudged and not _pairs_judged(candidate):
             over = format_duration(candidate.policy.warm_up)
-            return Wait(Hold.TOO_FEW, f"step '{step.name}': nothing is judged in the first {over}, the warm-up")
+            wait = Wait(Hold.TOO_FEW, f"step '{step.name}': nothing is judged in the first {over}, the warm-up")
+            return _undecided(turn, candidate, wait)
         if unjudged:
             return _without_data(turn, candidate, f"{unjudged[0]}: no pair of answers says anything about it")
     if said is None or said.result is not Result.NO_DATA:
         return None
     return _without_data(turn, candidate, said.sentence)
+
+
+def _pairs_judged(candidate: Candidate) -> bool:
+    """Whether a window of pairs was taken in since the warm-up."""
+    return candidate.analysis is not None and Analysis.from_doc(candidate.analysis).mirrored.last >= 0
 
 
 def _without_data(turn: Turn, candidate: Candidate, sentence: str) -> Wait | None:
