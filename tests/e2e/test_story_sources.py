@@ -21,6 +21,8 @@ STEPS = [
     {"name": "half", "weight": "50%", "for": "4s", "min_requests": 100},
     {"name": "full", "weight": "100%", "for": "1s"},
 ]
+LONG = [{"name": "half", "weight": "50%", "for": "10m"}]
+"""However slowly labels come, they come in time."""
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_release_that_is_wrong_only_by_its_labels_is_taken_back(world: World) 
     world.start()
     world.begin()
     rail = {"metric": "made_up", "max": 0.1, "source": "feedback"}
-    world.policy(steps=STEPS, guardrails=[{"metric": "error_rate", "max_ratio": 2.0}, rail])
+    world.policy(steps=LONG, guardrails=[{"metric": "error_rate", "max_ratio": 2.0}, rail])
     world.version("2.0.0")
     commit = world.deploy("2.0.0")
     world.until("step", commit=commit)
