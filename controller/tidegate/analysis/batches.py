@@ -16,7 +16,10 @@ from tidegate.analysis.cells import Cell, Retries
 from tidegate.analysis.model import Batch
 from tidegate.analysis.outcomes import ArmOf, by_release, by_role, is_error
 
-__all__ = ["Batcher", "by_release", "by_role", "evidence", "is_error"]
+__all__ = ["SETTLE", "Batcher", "by_release", "by_role", "evidence", "is_error"]
+
+SETTLE = 60.0
+"""Seconds after a change of weights in which batches carry no share: requests end then that began under the old ones."""
 
 Shares = dict[str | None, float | None]
 
@@ -80,7 +83,7 @@ class Batcher:
         warm_up_until: float = 0.0,
         first_id: int = 0,
         grace: float = 0.5,
-        settle: float = 60.0,
+        settle: float = SETTLE,
         sessions: bool = False,
     ) -> None:
         if length <= 0:

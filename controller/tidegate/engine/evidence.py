@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tidegate.analysis.batches import Batcher, by_release, is_error
+from tidegate.analysis.batches import SETTLE, Batcher, by_release, is_error
 from tidegate.analysis.model import Batch
 from tidegate.engine.arrivals import Arrivals
 from tidegate.engine.catalog import Blob
@@ -26,8 +26,6 @@ LINES_A_PASS = 50_000
 METER_KEPT = 3600.0
 """Seconds that a release is shown after its last answer."""
 ROUNDING = 1e-9
-SETTLE = 60.0
-"""Seconds after a change of weights in which no share is promised, at least."""
 
 Shares = dict[str | None, float | None]
 

@@ -75,11 +75,6 @@ def too_many_missing(candidate: Candidate, copied: float) -> bool:
     return candidate.missing - 3 * math.sqrt(copies * (1 - copied)) > MOST_MISSING * copies
 
 
-def pairs_judged_from(candidate: Candidate) -> float:
-    """The end of a shadow's warm-up (epoch seconds): pairs before it are compared, and no guardrail goes by them."""
-    return (candidate.traffic_since or candidate.step_started_at) + candidate.policy.warm_up
-
-
 def same_test(one: PolicyFields, other: PolicyFields) -> bool:
     """Whether two policies judge alike, so that one analysis may go on under the other."""
     return one.guardrails == other.guardrails and one.confidence == other.confidence
@@ -151,7 +146,7 @@ def _judge(turn: Turn, candidate: Candidate, fresh: list[Batch]) -> None:
 
 
 def _judge_pairs(turn: Turn, candidate: Candidate, fresh: list[Pairs]) -> None:
-    warm = pairs_judged_from(candidate)
+    warm = (candidate.traffic_since or candidate.step_started_at) + candidate.policy.warm_up
     judged = [window for window in fresh if window.start >= warm and (window.pairs or window.shadow.requests)]
     if not judged or not any(guardrail.paired for guardrail in candidate.policy.guardrails):
         return
