@@ -120,11 +120,21 @@ def test_what_the_candidate_has_answered_itself_is_not_sent_to_it_again(world: W
     world.settle(gateway, both)
     for _ in range(60):
         world.ask("/digits/", body="{}")
-    found = eventually(
-        lambda: lines if len(lines := world.lines(60)) >= 60 + sum(line["role"] == "stable" for line in lines) else None
-    )
-    mirrored = {line["request_id"] for line in found if line["role"] == "shadow"}
-    assert mirrored == {line["request_id"] for line in found if line["role"] == "stable"}
+
+    def recorded() -> dict[str, list[str]] | None:
+        """The requests' ids by role, when each of the 60 has its line and as many copies as there should be have theirs.
+
+        A copy's line can come before that of its request.
+        """
+        ids: dict[str, list[str]] = {"stable": [], "candidate": [], "shadow": []}
+        for line in world.lines(60):
+            ids[line["role"]].append(line["request_id"])
+        clients = len(ids["stable"]) + len(ids["candidate"])
+        return ids if clients == 60 and len(ids["shadow"]) >= len(ids["stable"]) else None
+
+    found = eventually(recorded)
+    mirrored = set(found["shadow"])
+    assert mirrored == set(found["stable"])
     assert 10 < len(mirrored) < 50
     assert world.backend("v2").seen == 60, "each request once"
 
