@@ -65,11 +65,11 @@ engine:  ## a Docker engine: the one that answers, else one started here (Debian
 demo: setup serving  ## the guided tour: ARGS="--runtime docker|process" chooses
 	$(BIN)/tidegate demo $(ARGS)
 
-test: setup serving servers $(ACTIONLINT)/.ready  ## everything that is tested, with real git, Envoy and a Docker engine, which it starts where it can
+test: setup serving servers $(ACTIONLINT)/.ready  ## all tests, with real git, Envoy and a Docker engine, which it starts where it can: COVER=yes measures coverage
 	@if bash serving/engine.sh start; then marks=""; \
 	elif [ "$$CI" = true ]; then exit 1; \
 	else marks="not docker"; echo "no Docker engine: the tests that need one are left out (in CI none is)" >&2; fi; \
-	set -x; $(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR) -m "$$marks" $(ARGS)
+	set -x; $(BIN)/python -m pytest -n 4 --dist worksteal $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR)) -m "$$marks" $(ARGS)
 
 lint: setup  ## ruff, mypy, the rooms' contract, the configuration in this repository
 	$(BIN)/ruff check .
