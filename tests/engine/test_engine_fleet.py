@@ -17,7 +17,8 @@ import pytest
 from support.engine import eventually
 from support.places import DIGEST, Place, ready
 from support.provider import authority
-from tidegate.engine.fleet import OBSERVE, Fleet, Need
+from tidegate.engine.fleet import OBSERVE, Fleet
+from tidegate.engine.need import Need
 from tidegate.engine.providers import Providers
 from tidegate.engine.workers import Workers, far_pool, light_pool, thread_pools
 from tidegate.rollout.state import Readiness
@@ -125,6 +126,25 @@ def test_a_server_that_never_gets_ready_has_failed_after_its_budget_and_starts_a
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.FAILED)
     assert "not ready within its start-up budget of 1m" in one.fleet.servers.why()[DIGEST]
     eventually(lambda: one.look(wanted) and [i for i in one.runtime.observe() if i.running and i.ref != before.ref])
+
+
+def test_a_server_that_answers_when_its_late_end_comes_stays(crew, process_place, tmp_path):
+    wanted = need(process_place, env={"NOT_READY": str(tmp_path / "now")}, startup_timeout="60s")
+    one = crew()
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.STARTING)
+    (before,) = one.runtime.observe()
+    held = threading.Event()
+    try:
+        for place in range(4):  # as many jobs as there are threads for such: nothing ends while they last
+            one.workers.submit(("held", place), held.wait, slow=True)
+        one.later = 61.0
+        eventually(lambda: one.look(wanted)[DIGEST] is Readiness.FAILED)
+        assert one.fleet.servers.stopping(before.name)
+        (tmp_path / "now").touch()
+    finally:
+        held.set()
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+    assert ready(one.runtime).ref == before.ref
 
 
 def test_what_nobody_can_tell_how_to_run_is_left_running_and_trusted(crew, process_place):

@@ -77,7 +77,10 @@ Entries = dict[str | None, dict[str, int]]
 
 @dataclass(slots=True)
 class Envoy:
-    """The gateway's process and its files. `routes`: entries by route; `arms` by cluster; `endpoints` by upstream."""
+    """The gateway's process and its files. `routes`: entries by route; `arms` by cluster; `endpoints` by upstream.
+
+    `gone`: until when an upstream that no route names is drained.
+    """
 
     up: bool = False
     routes: dict[str, Entries] = field(default_factory=dict)
@@ -420,11 +423,13 @@ class World:
         envoy.routes = wanted
         self.watch.given(table)
         self.watch.steered(self.current)
+        named = {upstream.name for upstream in table.upstreams}
+        for name in envoy.endpoints.keys() - named:
+            envoy.gone.setdefault(name, self.mono + 5.0)
         if chance.random() < 0.1:
             return "routes are loading"
-        named = {upstream.name for upstream in table.upstreams}
         for name in [name for name in envoy.endpoints if name not in named]:
-            if self.mono >= envoy.gone.setdefault(name, self.mono + 5.0):
+            if self.mono >= envoy.gone[name]:
                 del envoy.endpoints[name], envoy.gone[name]
         live = {cluster for entries in envoy.routes.values() for weights in entries.values() for cluster in weights}
         envoy.arms = {cluster: arm for cluster, arm in envoy.arms.items() if cluster in live}

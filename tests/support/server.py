@@ -1,7 +1,8 @@
 """A model server in miniature, for containers and processes: standard library only.
 
-It serves on TIDEGATE_PORT. `/ready` 200 (503 with NOT_READY); `/env` its environment; `/model` the artifact's bytes;
-`/write?PATH` tries to write there; `/say?TEXT` prints; `/exit?N` ends with that code; `POST /` answers with the body.
+It serves on TIDEGATE_PORT. `/ready` 200 (503 with NOT_READY, unless that is a file that is there); `/env` its environment;
+`/model` the artifact's bytes; `/write?PATH` tries to write there; `/say?TEXT` prints; `/exit?N` ends with that code;
+`POST /` answers with the body.
 """
 
 import json
@@ -19,7 +20,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = unquote(url.query)
         if url.path == "/ready":
-            self.answer(503 if os.environ.get("NOT_READY") else 200, b"{}")
+            waits_for = os.environ.get("NOT_READY")
+            self.answer(503 if waits_for and not os.path.exists(waits_for) else 200, b"{}")  # noqa: PTH110 no import needed for it
         elif url.path == "/env":
             self.answer(200, json.dumps({**os.environ, "uid": str(os.getuid()), "argv": sys.argv}).encode())
         elif url.path == "/model":

@@ -23,11 +23,12 @@ from tidegate.engine.desk import Desk
 from tidegate.engine.disagreements import FOLDER as SHADOW
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
-from tidegate.engine.fleet import Fleet, Probe
+from tidegate.engine.fleet import Fleet
 from tidegate.engine.hints import Hint, Hints
 from tidegate.engine.journaling import ENDED
 from tidegate.engine.loop import Controller
 from tidegate.engine.losses import GATEWAY, SHOWN, Losses
+from tidegate.engine.need import Probe
 from tidegate.engine.needs import Needs
 from tidegate.engine.providers import FOLDER as PROVIDERS
 from tidegate.engine.providers import Providers

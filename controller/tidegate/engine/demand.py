@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tidegate.engine.fleet import Need
+from tidegate.engine.need import Need
 from tidegate.engine.needs import Needs
 from tidegate.rollout.capacity import hot_releases, replicas
 from tidegate.rollout.state import Desired, RouteState

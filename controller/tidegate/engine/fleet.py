@@ -10,26 +10,20 @@ import logging
 import math
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from tidegate.engine.alarms import Alarms
 from tidegate.engine.health import Crashes
+from tidegate.engine.need import Need, Probe, Question
 from tidegate.engine.servers import Servers
 from tidegate.engine.workers import Done, Workers
 from tidegate.rollout.state import Readiness
-from tidegate.runtime.interface import Instance, Runtime, TellsTrouble, Workload
+from tidegate.runtime.interface import Instance, Runtime, TellsTrouble
 from tidegate.spec.errors import NeedsPerson, TidegateError
 from tidegate.spec.units import format_duration
-from tidegate.spec.version import Provider
-from tidegate.spec.version import Runtime as RuntimeSpec
 
 log = logging.getLogger(__name__)
 
 OBSERVE = ("observe",)
-Probe = Callable[[tuple[str, int], str, float], tuple[bool, str]]
-"""(address, path, seconds of patience) to whether it is ready, and the reason in words."""
-PROBE_TIMEOUT = 2.0
 CALM = 5.0
 """Seconds between two probes of an instance that is ready."""
 CALM_PROVIDER = 30.0
@@ -39,51 +33,6 @@ PROBES_A_SECOND = 100.0
 GIVE_UP_AFTER_EXITS = 3
 FORGIVEN = 60.0
 """Seconds of running and answering after which former ends of an instance count no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One workload that has to run, `replicas` times. `fetch` brings the verified artifact's path, None without one.
-
-    A `provider` serves it elsewhere: `reach` says whether that one answers, within seconds of patience. `configs`: the folder of
-    inference configs that its servers read.
-    """
-
-    model: str
-    version: str
-    digest: str
-    spec: RuntimeSpec
-    replicas: int
-    fetch: Callable[[], Path | None]
-    provider: Provider | None = None
-    reach: Callable[[float], tuple[bool, str]] | None = None
-    configs: Path | None = None
-
-    @property
-    def question(self) -> str:
-        """What a probe asks, in words."""
-        return f"GET {self.spec.ready}" if self.provider is None else self.provider.endpoint
-
-    def workload(self, replica: int, artifact: Path | None) -> Workload:
-        """One replica of it, ready to start."""
-        return Workload(
-            self.model,
-            self.version,
-            self.digest,
-            replica,
-            self.spec,
-            artifact,
-            provider=self.provider,
-            configs=self.configs,
-        )
-
-    def name(self, replica: int) -> str:
-        """The instance's name, known before its artifact is."""
-        return self.workload(replica, None).name
-
-    def names(self) -> list[str]:
-        """The names of all replicas."""
-        return [self.name(replica) for replica in range(self.replicas)]
 
 
 class Fleet:
@@ -298,8 +247,16 @@ class Fleet:
         staying = (self.servers.instances.get(name) for name in need.names())
         return all(one is not None and self.servers.ready(one) for one in staying)
 
-    def _stop(self, name: str, grace: float) -> None:
-        if self._workers.submit(("stop", name), lambda: self._runtime.stop(name, grace), slow=True):
+    def _stop(self, name: str, grace: float, unless: Question | None = None) -> None:
+        """`unless`: asked once more right before; a good answer, and it stays."""
+
+        def stop() -> None:
+            if unless is not None and _says_yes(unless):
+                log.info("%s answers by now, and stays", name)
+            else:
+                self._runtime.stop(name, grace)
+
+        if self._workers.submit(("stop", name), stop, slow=True):
             self.servers.stops(name, True)
 
     def _look_after(self, name: str, need: Need, replica: int) -> bool:
@@ -322,7 +279,8 @@ class Fleet:
                 f"not ready within its start-up budget of {budget}: {need.question}: {health.reason or 'no answer'}"
             )
             self.servers.say(need.digest, reason, failed=True)
-            self._stop(name, grace=2.0)  # it starts afresh, for as long as it is needed
+            # It starts afresh, for as long as it is needed. The job may begin late: this process may stand still meanwhile.
+            self._stop(name, grace=2.0, unless=need.asking(instance.address, self._probe) if instance.address else None)
             return True
         if self._ask(instance, need):
             return True
@@ -336,10 +294,10 @@ class Fleet:
         now, health = self._now(), self.servers.health[instance.name]
         if not instance.address or not health.due(now):
             return False
-        address, path, ready = instance.address, need.spec.ready, health.ready
+        ready = health.ready
         sent = self._workers.submit(
             ("probe", instance.name, instance.ref),
-            lambda: need.reach(PROBE_TIMEOUT) if need.reach else self._probe(address, path, PROBE_TIMEOUT),
+            need.asking(instance.address, self._probe),
             light=need.reach is None,
             far=need.reach is not None,
             news=lambda answer: answer[0] != ready,
@@ -408,3 +366,10 @@ class Fleet:
             log.debug("%s: no last line: %s", instance.name, error)
             lines = []
         return f"{reason}, its last line: {lines[-1][:200]}" if lines else reason
+
+
+def _says_yes(question: Question) -> bool:
+    try:
+        return question()[0]
+    except TidegateError:
+        return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from tidegate.artifacts.store import Store
 from tidegate.engine.catalog import Blob, Catalog
 from tidegate.engine.configs import PROTOCOL, ConfigFiles
-from tidegate.engine.fleet import Need
+from tidegate.engine.need import Need
 from tidegate.engine.providers import Providers
 from tidegate.engine.source import Snapshot
 from tidegate.rollout.capacity import hot_releases
