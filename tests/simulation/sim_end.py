@@ -198,7 +198,7 @@ class AtTheEnd(ABC):
         }
         upstreams = {world.envoy.arms[cluster].upstream for cluster in named}
         for name in world.envoy.endpoints:
-            if name not in upstreams and world.mono > world.envoy.gone.get(name, 0.0) + REACT:
+            if name not in upstreams and name not in world.envoy.gone:
                 self.broken("leak", f"the gateway still has {name}, and no route names it")
         for route in world.envoy.routes:
             if route not in controller.routes.states:
