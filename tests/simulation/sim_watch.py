@@ -157,6 +157,12 @@ class Watcher(AtTheEnd):
         self.dropped |= dict.fromkeys(self.needed.keys() - now, self.world.mono)
         self.needed = {digest: self.needed.get(digest, self.world.mono) for digest in now}
 
+    def _models_own(self, route: str) -> str | None:
+        """The release that the model of a feature serves."""
+        model, slash, _ = route.partition("/")
+        doc = self.states.get(model) if slash else None
+        return doc["stable"] and doc["stable"]["digest"] if doc is not None else None
+
     def _state(self, route: str, before: Doc | None, doc: Doc | None, events: list[Doc]) -> None:
         walk = self.walks.get(route)
         if doc is None:
@@ -182,8 +188,9 @@ class Watcher(AtTheEnd):
             self._standbys(route, walk, before, doc, events)
         walk.set = self.jumps
         self.served.add((route, _id(doc["stable"])))
-        rejected = {one["digest"] for one in doc["rejected"]}
-        if doc["stable"] is not None and doc["stable"]["digest"] in rejected:
+        # A feature begins with what its model serves, which it may have turned down for itself when it had a route before.
+        served = _turned_down(before) if before is not None else self._models_own(route)
+        if _turned_down(doc) not in (None, served):
             self.broken("rejected", f"{route}: its stable release is among the rejected")
         if before is not None and before["stable"] is not None and doc["stable"] is None:
             self.broken("stable", f"{route} has lost its stable release")
@@ -515,6 +522,12 @@ def _path(trial: Doc) -> list[Doc]:
 
 def _names(trial: Doc) -> list[str]:
     return [step["name"] for step in _path(trial)]
+
+
+def _turned_down(doc: Doc) -> str | None:
+    """The stable release, when it is among the rejected."""
+    digest = doc["stable"] and doc["stable"]["digest"]
+    return digest if digest in {one["digest"] for one in doc["rejected"]} else None
 
 
 def _hot(doc: Doc) -> set[str]:
