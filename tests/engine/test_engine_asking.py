@@ -11,7 +11,7 @@ from support.world import Make, World
 from tidegate.engine.source import Source
 from tidegate.gitrepo.mirror import Mirror
 from tidegate.gitrepo.record import Record
-from tidegate.rollout.state import Desired
+from tidegate.rollout.state import Desired, Rejection
 from tidegate.spec.controller import Author
 
 DEPLOYMENT = "models/digits/deployment.yaml"
@@ -179,3 +179,21 @@ def test_a_features_version_is_taken_back_for_it_alone(repository: World) -> Non
     text = world.at_remote(DEPLOYMENT)
     assert 'version: "2.0.0"' in text
     assert 'archive: {version: "1.0.0"' in text
+
+
+def test_a_feature_whose_override_is_gone_asks_by_the_commit_that_removed_it(repository: World) -> None:
+    world = repository
+    asked = world.deploy("2.0.0", config="default", features={"archive": {"reason": "as its model, and held apart"}})
+    removed = world.deploy("2.0.0", config="default")
+    world.write("README.md", "of the model's own doing nothing changes")
+    world.commit("others go on")
+    mirror = Mirror(world.folder / "look.git", str(world.remote), "main", author=Author(), environment="production")
+    source = Source(mirror, Record(mirror), "production")
+    snapshot = source.look()
+    wish = snapshot.wish("digits")
+    assert wish is not None and wish.touched == asked
+    turned_down = [Rejection(wish.release.digest, asked, "too many errors", 1.0)]
+    assert source.as_turned_down(wish, turned_down) == wish
+    home = source.led_home(snapshot, "digits/archive", wish)
+    assert home.touched == removed != asked
+    assert source.as_turned_down(home, turned_down) == home

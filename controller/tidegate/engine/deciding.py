@@ -24,10 +24,10 @@ from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
 from tidegate.rollout.machine import advance
 from tidegate.rollout.queue import Turns
-from tidegate.rollout.state import Advance, RouteState, Seen
+from tidegate.rollout.state import Advance, Desired, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.controller import RolloutSettings
-from tidegate.spec.errors import InternalError, NeedsPerson
+from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
 from tidegate.spec.release import split_route
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Deciding:
         routes.resting.learnt(learnt, ready)
         routes.resting.ring(now)
         self.looked = routes.resting.awake()
-        wishes = {route: routes.wish(snapshot, route) for route in self.looked}
+        wishes = {route: self._wish(snapshot, route) for route in self.looked}
         turns = Turns({route: routes.states[route] for route in self.looked}, self._rollouts.at_once)
         absorbed = False
         self._journaling.begin()
@@ -129,6 +129,18 @@ class Deciding:
         self._steering.note(self.looked, learnt)
         self._demand.note(self.looked, learnt)
         return absorbed
+
+    def _wish(self, snapshot: Snapshot, route: str) -> Desired | None:
+        wish = self._routes.wish(snapshot, route)
+        if wish is None or not self._routes.homeward(snapshot, route):
+            return wish
+        try:
+            wish = self._source.led_home(snapshot, route, wish)
+        except TidegateError as error:  # what cannot be read asks for nothing: what serves goes on
+            self._problems.note(f"wish of {route}", error)
+            return None
+        self._problems.note(f"wish of {route}", None)
+        return wish
 
     def _advance(self, state: RouteState, seen: Seen, now: float) -> Advance | None:
         """One route's decision; None after a defect in its story, which must not stop the others."""
@@ -181,7 +193,7 @@ class Deciding:
         self.traffic.pop(route, None)
         for part in (self._evidence, self._shadowing, self._sources, self._duties, self._steering, self._demand):
             part.forget(route)
-        for key in (f"route {route}", f"state of {route}"):
+        for key in (f"route {route}", f"state of {route}", f"wish of {route}"):
             self._problems.pop(key, None)
 
 

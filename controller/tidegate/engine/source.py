@@ -84,6 +84,7 @@ class Source:
         self._files: dict[str, bytes] = {}
         self._touched: dict[Asking, str] = {}
         self._older: dict[tuple[str, str], bool] = {}
+        self._homes: tuple[str, dict[str, str]] = "", {}
         self._loader = Loader(environment)
         self._validator = Validator()
 
@@ -205,6 +206,22 @@ class Source:
             rejection = Rejection(note.release, note.touched, note.reason, note.at)
             rejected[note.route] = (*rejected.get(note.route, ()), rejection)
         return Remembered(promoted, lost, rejected)
+
+    def led_home(self, snapshot: Snapshot, route: str, wish: Desired) -> Desired:
+        """The wish of a feature whose override is gone, under the commit that removed it, or that changed since what its model
+
+        asks for: what was turned down on this route before is asked for anew. Raises RetryLater, NeedsPerson. Called by the loop.
+        """
+        model, feature = split_route(route)
+        found = snapshot.declared.models.get(model)
+        if snapshot.commit is None or found is None or found.deployment is None:
+            return wish
+        commit, known = self._homes
+        if commit != snapshot.commit:
+            commit, known = self._homes = snapshot.commit, {}
+        if route not in known:
+            known[route] = self._mirror.asked(snapshot.commit, found.deployment.path, feature, ())
+        return replace(wish, touched=known[route])
 
     def as_turned_down(self, wish: Desired | None, rejected: Collection[Rejection]) -> Desired | None:
         """The wish; under the commit that was turned down for the same release, where no newer one asks for it.
