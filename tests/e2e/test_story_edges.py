@@ -101,7 +101,7 @@ def test_without_users_a_rollout_holds_and_goes_on_when_they_come(world: World) 
     with world.traffic() as users:
         world.until("promoted", commit=commit)
     assert not users.failed()
-    assert world.route()["stable"]["version"] == "1.1.0" or world.until("promoted", commit=commit)
+    world.wait(lambda: world.route()["stable"]["version"] == "1.1.0", "the status to say so")
 
 
 def test_a_sticky_user_never_goes_back_and_forth(world: World) -> None:

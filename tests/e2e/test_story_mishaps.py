@@ -225,7 +225,7 @@ def test_a_rebuilt_host_begins_from_what_was_promoted_not_from_head(world: World
     world.processes.clear()
     world.start()
     world.wait(lambda: world.ask().status == 200, "an answer on the new host")
-    assert world.route()["stable"]["version"] == "1.0.0"
+    assert world.wait(lambda: world.route().get("stable"), "the status to say so")["version"] == "1.0.0"
     with world.traffic() as users:
         world.until("promoted", commit=commit)
         users.wait_for("2.0.0", time.time())

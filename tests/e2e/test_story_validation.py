@@ -327,7 +327,8 @@ def test_containers_are_measured_and_an_evaluator_s_image_runs_beside_the_candid
     evaluator = {"image": world.image, "command": ["python3", "-c", EVALUATOR.read_text()]}
     story.policy(validation=evaluator)
     story.begun(metrics={"accuracy": {"min": 0.95}})
-    assert world.route()["validation"][world.route()["stable"]["release"]]["metrics"]["politeness"] == 0.75
+    stable = world.wait(lambda: world.route()["stable"], "the status to say so")
+    assert world.route()["validation"][stable["release"]]["metrics"]["politeness"] == 0.75
     world.policy("plain")
     world.version("2.0.0", env={"WRONG": "10"})
     commit = world.deploy("2.0.0", policy="plain")

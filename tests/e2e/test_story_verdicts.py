@@ -65,7 +65,7 @@ def test_a_release_that_is_slower_only_is_taken_back_with_one_sentence_everywher
     world = told
     world.begin()
     world.policy(steps=STEPS, guardrails=SLOWER)
-    world.version("2.0.0", env={"LATENCY_MS": "40"})
+    world.version("2.0.0", env={"LATENCY_MS": "250"})
     with world.traffic() as users:
         commit = world.deploy("2.0.0")
         event = world.until("rolled_back", commit=commit)
