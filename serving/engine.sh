@@ -17,7 +17,7 @@ version() { command -v docker >/dev/null && timeout 10 docker version --format '
 ours() {
     local pid
     pid=$(cat "$PIDFILE" 2>/dev/null) && [ -n "$pid" ] || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "--pidfile $PIDFILE " || return 1
+    { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "--pidfile $PIDFILE " || return 1
     printf '%s' "$pid"
 }
 
