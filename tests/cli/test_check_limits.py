@@ -55,7 +55,7 @@ def lines(form: str) -> bytes:
 def test_a_file_that_is_made_to_take_long_does_not(text: bytes, code: str) -> None:
     started = time.process_time()
     document, problems = load_document(ModelVersion, text, PATH)
-    assert time.process_time() - started < 20, "seconds of work, on a machine that may be slow and busy"
+    assert time.process_time() - started < 60, "seconds of work, on a machine that may be slow and busy"
     assert document is None
     assert code in {problem.code for problem in problems}
 

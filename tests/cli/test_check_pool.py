@@ -74,7 +74,7 @@ def test_an_interrupt_ends_the_children_too() -> None:
     started, before = time.monotonic(), children()
     with pytest.raises(KeyboardInterrupt):
         spread(work, range(4), 2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50, "nobody waits for what a child still does"
     assert children() == before
 
 

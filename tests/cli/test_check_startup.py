@@ -32,7 +32,7 @@ print(json.dumps([code, sorted(sys.modules)]))
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """One commit with the example, without a finding, made long enough ago for its time stamps to be trusted."""
     repo = Repo.init(tmp_path_factory.mktemp("startup") / "repo")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.time() - max(path.stat().st_ctime for path in repo.path.rglob("*")) < 2.1:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -234,8 +234,8 @@ def test_slow_starts_keep_no_probe_waiting(crew, process_place):
     go_on = threading.Event()
     try:
         for number in range(20):
-            one.workers.submit(("start", f"slow-{number}", "0" * 64), lambda: go_on.wait(30), slow=True)
-        eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY, timeout=10.0)
+            one.workers.submit(("start", f"slow-{number}", "0" * 64), lambda: go_on.wait(90), slow=True)
+        eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
     finally:
         go_on.set()
 

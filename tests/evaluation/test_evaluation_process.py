@@ -170,7 +170,7 @@ def test_a_measurement_ends_with_whoever_asked_for_it(tmp_path: Path) -> None:
         f"run_command([sys.executable, '-c', {inner!r}], {{}}, Path({str(tmp_path)!r}), 600, lambda: False)"
     )
     asker = subprocess.Popen([sys.executable, "-c", outer], env={**os.environ, "PYTHONPATH": str(CONTROLLER)})
-    eventually(lambda: mark.exists() and mark.read_text(), timeout=20)
+    eventually(lambda: mark.exists() and mark.read_text())
     pid = int(mark.read_text())
     asker.send_signal(signal.SIGKILL)
     asker.wait()
@@ -182,4 +182,4 @@ def test_a_measurement_ends_with_whoever_asked_for_it(tmp_path: Path) -> None:
             return True
         return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
 
-    eventually(gone, timeout=10)
+    eventually(gone)

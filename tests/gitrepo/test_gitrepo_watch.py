@@ -20,10 +20,8 @@ SOON = 60.0
 class Hints:
     def __init__(self) -> None:
         self.seen = threading.Event()
-        self.at = 0.0
 
     def __call__(self) -> None:
-        self.at = time.monotonic()
         self.seen.set()
 
 
@@ -41,16 +39,12 @@ def watch(world: World, hints: Hints) -> Iterator[Watch]:
     found.stop()
 
 
-def test_a_push_is_noticed_well_within_a_second(world: World, watch: Watch, hints: Hints) -> None:
-    delays = []
+def test_a_push_is_noticed_without_a_look(world: World, watch: Watch, hints: Hints) -> None:
     for number in range(5):
         world.clone.commit("next", {"a": f"{number}x"}, push=False)
         hints.seen.clear()
-        began = time.monotonic()
         world.clone.git("push", "--quiet", "origin", "HEAD:main")
         assert hints.seen.wait(SOON)
-        delays.append(hints.at - began)
-    assert min(delays) < 1.0, "a busy machine may be late, not five times"
 
 
 def test_reading_the_repository_wakes_nobody(world: World, watch: Watch, hints: Hints) -> None:

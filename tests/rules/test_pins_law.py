@@ -123,7 +123,7 @@ def test_judging_takes_linear_time(kind: str) -> None:
             for end in ("", "!", "-v1:0", "@3", "-2024-08-06", f"@sha256:{H64}"):
                 ref = (beginning + part * LONGEST)[: LONGEST - len(end)] + end
                 judge(kind, ref)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 90
 
 
 def test_a_reference_longer_than_any_is_not_looked_at() -> None:

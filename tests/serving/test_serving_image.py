@@ -76,11 +76,11 @@ def container(docker_engine: docker.DockerClient, image: str) -> Iterator[httpx.
                 except httpx.TransportError:
                     return False
 
-            eventually(ready, timeout=30)
+            eventually(ready)
             yield client
         began = time.monotonic()
-        running.stop(timeout=20)
-        assert time.monotonic() - began < 15, "TERM did not end it"
+        running.stop(timeout=60)
+        assert time.monotonic() - began < 50, "TERM did not end it"
         assert running.wait()["StatusCode"] == 0
     finally:
         running.remove(force=True)
