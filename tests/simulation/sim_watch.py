@@ -27,6 +27,8 @@ DRAIN = 1.5
 """Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
 HANG = 12.0
 """Seconds that a job takes at most that was begun while everything hung."""
+TOLD = 1.0
+"""Seconds after a step in which a route may still have what the one before gave: the gateway is told of routes in turn."""
 AUDITED = 5
 """After every so many passes what is remembered is reckoned anew."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
@@ -54,6 +56,7 @@ class Walk:
     breaks: int = 0
     answers: dict[str, int] = field(default_factory=dict)
     doubled: bool = False
+    former: tuple[float, str | None, Doc] | None = None
     jumps: int = 0
     set: int = 0
 
@@ -267,6 +270,7 @@ class Watcher(AtTheEnd):
         over = ended is not None and old is not None and ended["release"] == _id(old["release"])
         if old is not None and old["step"] >= 0 and (over or (same and "step" in kinds)):
             self._whole(route, walk, old)
+            walk.former = (self.world.mono, _id(old["release"]), _path(old)[old["step"]])
         if new is None:
             return
         if old is not None and same:
@@ -375,13 +379,19 @@ class Watcher(AtTheEnd):
                     if trial is None or arm.release != _id(trial["release"]) or trial["step"] < 0:
                         self._shares_without_place(route, arm)
                         continue
-                    step = _path(trial)[trial["step"]]
-                    most = max(step.get("weight") or 0.0, 1.0 if segment in step.get("segments", ()) else 0.0)
-                    if weight / total > most + 1e-6 and self._stable_serves(doc):
+                    most = max(_share(step, segment) for step in self._steps_told(route, trial))
+                    if weight / total > most + 1e-6 and self._stable_serves(doc, pilot):
                         self.broken(
                             "durable",
                             f"{route}: {arm.release} has {weight / total:.2%}, its journaled step gives {most:.2%}",
                         )
+
+    def _steps_told(self, route: str, trial: Doc) -> list[Doc]:
+        """The journaled step of a trial; and the one before it, where some may not have been told yet that it is over."""
+        now, former = _path(trial)[trial["step"]], self.walks[route].former
+        if former is None or self.world.mono - former[0] >= TOLD or former[1] != _id(trial["release"]):
+            return [now]
+        return [now, former[2]]
 
     def _shares_without_place(self, route: str, arm: Arm) -> None:
         """It lost its place a moment ago, while the file with the others is loading; or it never had one."""
@@ -391,14 +401,19 @@ class Watcher(AtTheEnd):
                 "durable", f"{route}: {arm.release} gets traffic, and the journal knows no step or promotion of it"
             )
 
-    def _stable_serves(self, doc: Doc) -> bool:
-        """Whether the stable release has served without a break for as long as it takes to know it."""
+    def _stable_serves(self, doc: Doc, pilot: Pilot | None) -> bool:
+        """Whether the stable release has served without a break for as long as it takes to know it.
+
+        By a server that nobody is ending: one that is too many does not come back when the others die just then.
+        """
         world, digest = self.world, doc["stable"]["workload"]
+        fleet = pilot.controller.fleet if pilot is not None and pilot.controller is not None else None
         return (
             not self._hung()
             and any(
                 box.digest == digest
                 and box.answers(world.mono)
+                and not (fleet is not None and fleet.servers.stopping(box.name))
                 and world.mono - max(box.ready_at, box.deaf, box.ill, self._unseen(box)) > STALE
                 for box in world.boxes.values()
             )
@@ -522,6 +537,11 @@ def _path(trial: Doc) -> list[Doc]:
 
 def _names(trial: Doc) -> list[str]:
     return [step["name"] for step in _path(trial)]
+
+
+def _share(step: Doc, segment: str | None) -> float:
+    """The most that a step gives the candidate of a segment (None: of the others)."""
+    return max(step.get("weight") or 0.0, 1.0 if segment in step.get("segments", ()) else 0.0)
 
 
 def _turned_down(doc: Doc) -> str | None:

@@ -303,7 +303,7 @@ class Fleet:
             news=lambda answer: answer[0] != ready,
         )
         if sent:
-            health.asked_at = now
+            health.asked_at, health.void = now, False
         return True
 
     def _start(self, name: str, need: Need, replica: int, ended: Instance | None) -> None:
@@ -333,7 +333,7 @@ class Fleet:
     def _probed(self, name: str, ref: str, done: Done) -> None:
         servers = self.servers
         health, instance = servers.health.get(name), servers.instances.get(name)
-        if health is None or instance is None or health.ref != ref:
+        if health is None or instance is None or health.ref != ref or health.void:
             return
         ok, reason = done.value if done.error is None else (False, str(done.error))
         if servers.answered(instance, ok, reason, calm=self._calm_for(name)):

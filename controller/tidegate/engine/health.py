@@ -16,12 +16,14 @@ class Health:
     """One run of one instance, told apart by the engine's `ref`. Ready by one good answer, unready after three bad ones.
 
     `seen_at`: when this controller first saw it; it may have run for long before that. `asked_at`: when the last probe was
-    sent. All times in seconds of the controller's own clock, which nobody sets.
+    sent; `void` while one is out that was sent before what is known became old. All times in seconds of the controller's own
+    clock, which nobody sets.
     """
 
     ref: str
     seen_at: float = 0.0
     asked_at: float = 0.0
+    void: bool = False
     ready: bool = False
     ever_ready: bool = False
     answered: bool = False
@@ -31,7 +33,7 @@ class Health:
 
     def doubt(self, now: float) -> None:
         """What was known is old: it has to be asked anew, and at once. Time in which nobody asked is no time to get ready in."""
-        self.answered, self.next_at, self.failures = False, 0.0, 0
+        self.answered, self.next_at, self.failures, self.void = False, 0.0, 0, True
         self.seen_at = self.seen_at if self.ever_ready else now
 
     def due(self, now: float) -> bool:

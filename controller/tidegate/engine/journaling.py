@@ -97,10 +97,10 @@ class Journaling:
         ):
             return 0
         with self._journal.transaction() as transaction:
-            for route in self._changed & states.keys():
-                transaction.put_state(route, to_doc(states[route]))
             for route in self._dropped:
                 transaction.drop_state(route)
+            for route in self._changed & states.keys():  # one that was dropped may have begun again since the last save
+                transaction.put_state(route, to_doc(states[route]))
             if self._dropped:
                 kept = {route: doc for route, doc in self._ended.items() if doc and split_route(route)[0] in states}
                 transaction.put_cursor(ENDED, kept)
