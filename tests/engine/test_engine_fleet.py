@@ -227,6 +227,32 @@ def test_a_server_that_is_too_busy_for_its_probe_still_gets_the_requests_that_no
     eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
 
 
+def test_an_answer_to_a_question_from_before_a_pause_says_nothing(crew, process_place):
+    one, wanted, go_on = crew(), need(process_place), threading.Event()
+    asked: list[tuple[str, int]] = []
+    took: list[object] = []
+
+    def late(address: tuple[str, int], *_: object) -> tuple[bool, str]:
+        asked.append(address)
+        go_on.wait(60)
+        return True, "200 OK"
+
+    def answered() -> bool:
+        for done in one.workers.take():
+            one.fleet.took(done)
+            took.append(done.key[0])
+        return "probe" in took
+
+    one.fleet = Fleet(one.runtime, one.workers, one.now, late)
+    eventually(lambda: one.look(wanted) and asked)
+    one.fleet.doubt()
+    go_on.set()
+    eventually(answered)
+    assert one.fleet.readiness()[DIGEST] is not Readiness.READY
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+    assert len(asked) > 1
+
+
 def test_slow_starts_keep_no_probe_waiting(crew, process_place):
     one = crew()
     wanted = need(process_place)

@@ -106,6 +106,16 @@ FOUND = {
         2128, ("m",), (("m 3.0.0", "late"),),
         acts((9.73, "deploy", ("m", "3.0.0", "fast", 2)), (20.34, "touch", ("m",)), (40.17, "lose_all", ())), 46.7,
     ),
+    "a feature that begins again before its end could be written keeps its state": Story(
+        9440247, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((8.81, "configure", ("m", "c")), (23.58, "feature", ("m", "f", "4.0.0")), (27.02, "trouble", ("disk", 11.9)),
+             (29.13, "revert", (0,)), (34.98, "feature", ("m", "f", "2.0.0"))), 35.48,
+    ),
+    "what a server answered before the controller stood still says nothing of it afterwards": Story(
+        9472059, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((2.86, "hold", ("m", True)), (4.86, "hold", ("m", False)), (7.06, "pause", (0, 15.2)),
+             (8.52, "remove_server", (3,))), 25.0,
+    ),
 }  # fmt: skip
 
 
