@@ -37,10 +37,10 @@ def passes(parts: Parts, seconds: float) -> None:
         parts.hints.take(min(0.1, parts.controller.tick(set())))
 
 
-def until(parts: Parts, holds: object, within: float = 90.0) -> None:
+def until(parts: Parts, holds: object) -> None:
     """Pass after pass, until it holds."""
     assert callable(holds)
-    eventually(lambda: passes(parts, 0.05) or holds(), within)
+    eventually(lambda: passes(parts, 0.05) or holds(), timeout=90.0)
 
 
 @contextmanager
