@@ -13,6 +13,7 @@ from support.engine import eventually
 from support.world import Make, World
 from tidegate.engine.build import Parts
 from tidegate.engine.settings import load_settings
+from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.rollout.state import Phase
 
 HOOK = """#!/bin/sh
@@ -77,6 +78,43 @@ def test_no_step_begins_that_the_journal_does_not_hold(parts: tuple[World, Parts
     steps = [one["step"] for one in world.events() if one["kind"] == "step"]
     assert steps == ["canary", "half", "full"]
     assert not users.failed()
+
+
+def test_a_shadow_step_that_ends_while_the_journal_takes_nothing_loses_no_pair(parts: tuple[World, Parts]) -> None:
+    world, own = parts
+    states = own.controller.routes.states
+    world.policy(
+        steps=[
+            {"name": "echo", "shadow": "100%", "for": "1s", "min_requests": 30},
+            {"name": "full", "weight": "100%", "for": "1s"},
+        ]
+    )
+    world.model(comparison={"by": "label", "paths": ["parity"]})
+    world.version("1.0.0")
+    world.deploy("1.0.0")
+    until(own, lambda: "digits" in states and states["digits"].stable is not None and own.controller.steering.settled)
+    world.version("1.1.0")
+
+    def step() -> int:
+        candidate = states["digits"].candidate
+        return candidate.step if candidate is not None else -1
+
+    with world.traffic(body={"n": 7}) as users:
+        world.deploy("1.1.0")
+        until(own, lambda: step() == 0)
+        with read_only(own):
+            passes(own, 4.0)
+            users.stop()
+            passes(own, 3.0)  # no pair comes any more
+            assert step() == 0
+            assert "journal" in own.controller.problems
+        until(own, lambda: step() == 1)
+    report = world.facts("shadow", "digits")
+    lines, _ = RecordReader(world.state / "gateway" / "record" / "predictions.jsonl").read(Cursor(), limit=1_000_000)
+    copies = sum(line["role"] == "shadow" for line in lines)
+    assert report["pairs"] == copies
+    assert report["missing"] == 0
+    assert copies > 30
 
 
 def test_a_release_that_cannot_run_here_is_rejected_and_stable_stays(world: World) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tidegate.analysis.model import Batch
 from tidegate.engine.demand import Demand
 from tidegate.engine.duties import Duties
 from tidegate.engine.evidence import Evidence
-from tidegate.engine.journaling import Journaling
+from tidegate.engine.journaling import Journaling, Taken
 from tidegate.engine.problems import Problems
 from tidegate.engine.routes import Routes
 from tidegate.engine.servers import Servers
@@ -90,15 +89,15 @@ class Deciding:
         self._journaling.begin()
         for route in self.looked:
             state, wish = routes.states[route], wishes[route]
-            batches = self._journaling.unused(route) + self._evidence.closed(route)
-            pairs = self._shadowing.closed(route)
-            absorbed = absorbed or bool(batches) or bool(pairs)
+            again = self._journaling.unused(route)
+            taken = Taken(again.batches + self._evidence.closed(route), again.pairs + self._shadowing.closed(route))
+            absorbed = absorbed or any(taken)
             answer = self._validation.answers(state)
             seen = Seen(
                 desired=self._source.as_turned_down(wish, state.rejected),
                 ready=ready,
                 why=self._servers.why(),
-                batches=batches,
+                batches=taken.batches,
                 open=self._evidence.open(route),
                 source_up=source_up,
                 validation=answer.judged,
@@ -112,13 +111,13 @@ class Deciding:
                 live_since=self.live_since(state, traffic(state, ready), snapshot, now),
                 troubles=self._sources.troubles(route),
                 mirroring=self._shadowing.able,
-                pairs=pairs,
+                pairs=taken.pairs,
             )
             step = self._advance(state, seen, now)
             if step is None:
                 continue
             turns.note(route, step.state)
-            self._take(snapshot, state, step, batches)
+            self._take(snapshot, state, step, taken)
             if not routes.homeward(snapshot, route):  # else it follows its model's route, of which nobody tells it
                 routes.resting.passed(state, step.state, seen)
         for ended in routes.end(snapshot, self.looked):
@@ -153,10 +152,10 @@ class Deciding:
         self._problems.note(f"state of {state.route}", None)
         return step
 
-    def _take(self, snapshot: Snapshot, before: RouteState, step: Advance, batches: tuple[Batch, ...]) -> None:
+    def _take(self, snapshot: Snapshot, before: RouteState, step: Advance, taken: Taken) -> None:
         state = step.state
         self._routes.put(state)
-        forward = self._journaling.decided(state.route, before, batches, step)
+        forward = self._journaling.decided(state.route, before, taken, step)
         for event in () if forward and "journal" in self._problems else step.events:
             log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
         split = self.traffic[state.route] = traffic(state, self._servers.readiness())
@@ -169,6 +168,7 @@ class Deciding:
         """The journal could not be written: whoever moved forward in this pass stands where it stood before."""
         for state in self._journaling.put_back().values():
             self._routes.put(state)
+            self._shadowing.put_back(state.route)
             self.traffic[state.route] = traffic(state, self._servers.readiness())
 
     def live_since(self, state: RouteState, split: Traffic, snapshot: Snapshot, now: float) -> float:

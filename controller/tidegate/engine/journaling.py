@@ -7,7 +7,7 @@ Neighbours: loop.py decides and acts, journal/ writes. STYLE habit 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidegate.analysis.model import Batch
 from tidegate.engine.losses import Losses
@@ -16,7 +16,7 @@ from tidegate.engine.summary import verdict_doc
 from tidegate.engine.trails import Trails
 from tidegate.journal.journal import Journal
 from tidegate.rollout.serial import rejections_to_doc, to_doc
-from tidegate.rollout.state import Advance, Event, EventKind, RouteState
+from tidegate.rollout.state import Advance, Event, EventKind, Pairs, RouteState
 from tidegate.spec.release import split_route
 
 SAVE_EVERY = 30.0
@@ -24,6 +24,13 @@ FORWARD = frozenset({EventKind.STEP, EventKind.PROMOTED})
 """Events by which a candidate gets more traffic than it had."""
 ENDED = "ended"
 """The journal's cursor that says what was rejected on features that follow their model again."""
+
+
+class Taken(NamedTuple):
+    """The evidence that one decision took in: closed windows of the record, and of mirrored requests."""
+
+    batches: tuple[Batch, ...] = ()
+    pairs: tuple[Pairs, ...] = ()
 
 
 class Journaling:
@@ -37,8 +44,8 @@ class Journaling:
         self._dropped: set[str] = set()
         self._ended: dict[str, Any] = journal.cursor(ENDED) or {}
         # Moves forward of this pass, each with the state before it, its evidence and its verdicts.
-        self._forward: dict[str, tuple[RouteState, tuple[Batch, ...], Advance]] = {}
-        self._unused: dict[str, tuple[Batch, ...]] = {}
+        self._forward: dict[str, tuple[RouteState, Taken, Advance]] = {}
+        self._unused: dict[str, Taken] = {}
         self._next = 0.0
         self._trails = Trails(journal)
 
@@ -55,11 +62,11 @@ class Journaling:
         self._dropped.add(state.route)
         self._ended[state.route] = rejections_to_doc(state.rejected)
 
-    def unused(self, route: str) -> tuple[Batch, ...]:
+    def unused(self, route: str) -> Taken:
         """Evidence of this route that was put back, to be taken in anew."""
-        return self._unused.pop(route, ())
+        return self._unused.pop(route, Taken())
 
-    def decided(self, route: str, before: RouteState, batches: tuple[Batch, ...], step: Advance) -> bool:
+    def decided(self, route: str, before: RouteState, taken: Taken, step: Advance) -> bool:
         """Take in one route's decision. True when it gives a candidate more traffic than it had."""
         if step.state != before:
             self._changed.add(route)
@@ -69,7 +76,7 @@ class Journaling:
             self._verdicts += verdict_docs(route, step)
         forward = any(event.kind in FORWARD for event in step.events)
         if forward:
-            self._forward[route] = (before, batches, step)
+            self._forward[route] = (before, taken, step)
         return forward
 
     def save(
@@ -125,9 +132,9 @@ class Journaling:
     def put_back(self) -> dict[str, RouteState]:
         """The states before the moves forward of this pass: they are taken anew, with the same evidence, once written."""
         before = {}
-        for route, (state, batches, step) in self._forward.items():
+        for route, (state, taken, step) in self._forward.items():
             before[route] = state
-            self._unused[route] = batches
+            self._unused[route] = taken
             self._events = [event for event in self._events if event not in step.events]
             gone = verdict_docs(route, step)
             self._verdicts = [kept for kept in self._verdicts if kept not in gone]

@@ -66,6 +66,7 @@ class Shadowing:
         self._noted_at = float("-inf")
         self._left_out: dict[str, int] = {}
         self._routes: dict[str, Comparing] = {}
+        self._left: dict[str, Comparing] = {}  # of this pass: its decision may yet be put back
         if self._passed_over:
             log.info(
                 "%d mirrored answers came while no controller ran: they are compared with nobody", self._passed_over
@@ -83,6 +84,7 @@ class Shadowing:
 
     def read(self) -> None:
         """Take in the answers that are new. Raises RetryLater when they cannot be read."""
+        self._left.clear()
         if self._reader is None:
             return
         try:
@@ -133,7 +135,8 @@ class Shadowing:
         """
         candidate, stable = state.candidate, state.stable
         if self._folder is None or not split.mirror or candidate is None or stable is None or model is None:
-            self._routes.pop(state.route, None)
+            if state.route in self._routes:
+                self._left[state.route] = self._routes.pop(state.route)
             return
         trial = f"{candidate.release.digest}:{candidate.step_started_at}"
         known = self._routes.get(state.route)
@@ -144,6 +147,11 @@ class Shadowing:
             self._routes[state.route] = Comparing(
                 trial, ways, report, candidate.policy.batch, now, wait=max(WAIT, longest + LATE)
             )
+
+    def put_back(self, route: str) -> None:
+        """What was decided of this route in this pass is not on disk: the step that it ended goes on."""
+        if route in self._left:
+            self._routes[route] = self._left.pop(route)
 
     def closed(self, route: str) -> tuple[Pairs, ...]:
         """The windows of this route that are over."""
