@@ -117,6 +117,35 @@ def test_a_shadow_step_that_ends_while_the_journal_takes_nothing_loses_no_pair(p
     assert copies > 30
 
 
+def test_a_release_whose_promotion_waits_for_the_disk_is_judged_on(parts: tuple[World, Parts]) -> None:
+    world, own = parts
+    states = own.controller.routes.states
+    world.policy(steps=[{"name": "half", "weight": "50%", "for": "1s"}])
+    world.model()
+    world.version("1.0.0")
+    world.deploy("1.0.0")
+    until(own, lambda: "digits" in states and states["digits"].stable is not None and own.controller.steering.settled)
+    world.version("2.0.0", env={"FAIL_ABOVE": "1"})
+    with world.traffic() as users:
+        commit = world.deploy("2.0.0")
+        until(own, lambda: (found := states["digits"].candidate) is not None and found.step == 0)
+        with read_only(own):
+            passes(own, 8.0)  # its step is over, and its promotion cannot be written; nobody who looked on saw silence
+            assert states["digits"].stable.version == "1.0.0"
+            assert not users.failed()
+            with world.traffic(body={"inputs": [1], "parameters": {"temperature": 2}}):
+                until(own, lambda: states["digits"].candidate is None)
+            assert states["digits"].stable.version == "1.0.0"
+            passes(own, 1.0)
+            back = time.time()
+            passes(own, 1.0)
+            assert set(users.versions(back)) == {"1.0.0"}
+        until(own, lambda: world.trailers().get("Tidegate-Rejects") == commit)
+    kinds = [one["kind"] for one in world.events() if one["version"] == "2.0.0"]
+    assert "rolled_back" in kinds
+    assert not {"promoted", "held"} & set(kinds)
+
+
 def test_a_release_that_cannot_run_here_is_rejected_and_stable_stays(world: World) -> None:
     world.begin()
     before = world.running()

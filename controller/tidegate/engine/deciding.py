@@ -69,6 +69,7 @@ class Deciding:
         self._now = now
         self.traffic: dict[str, Traffic] = {}
         self.looked: list[str] = []
+        self._restore: dict[str, list[Callable[[], None]]] = {}  # by route that moved forward in this pass
 
     def decide(
         self, snapshot: Snapshot, remembered: Remembered, source_up: bool, caught_up: bool, awake_since: float
@@ -87,6 +88,7 @@ class Deciding:
         turns = Turns({route: routes.states[route] for route in self.looked}, self._rollouts.at_once)
         absorbed = False
         self._journaling.begin()
+        self._restore.clear()
         for route in self.looked:
             state, wish = routes.states[route], wishes[route]
             again = self._journaling.unused(route)
@@ -159,16 +161,23 @@ class Deciding:
         for event in () if forward and "journal" in self._problems else step.events:
             log.info("%s: %s %s: %s", event.route, event.kind, event.version, event.reason)
         split = self.traffic[state.route] = traffic(state, self._servers.readiness())
+        if forward:
+            gathering = (self._evidence, self._shadowing, self._sources)
+            self._restore[state.route] = [part.restorer(state.route) for part in gathering]
         longest = longest_answer(snapshot, state)
         self._evidence.follow(state, split, random=by_chance(snapshot, state.route), longest=longest)
         self._shadowing.follow(state, split, snapshot.model(split_route(state.route)[0]), longest)
         self._sources.follow(state)
 
     def put_back(self) -> None:
-        """The journal could not be written: whoever moved forward in this pass stands where it stood before."""
+        """The journal could not be written: whoever moved forward in this pass stands where it stood before.
+
+        And is judged on as before: a release whose promotion waits for a disk may still turn bad.
+        """
         for state in self._journaling.put_back().values():
             self._routes.put(state)
-            self._shadowing.put_back(state.route)
+            for restore in self._restore[state.route]:
+                restore()
             self.traffic[state.route] = traffic(state, self._servers.readiness())
 
     def live_since(self, state: RouteState, split: Traffic, snapshot: Snapshot, now: float) -> float:

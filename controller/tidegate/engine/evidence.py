@@ -140,10 +140,7 @@ class Evidence:
         """
         trial = trial_of(state)
         if trial is None:
-            self._batchers.pop(state.route, None)
-            self._arrivals.pop(state.route, None)
-            self._trials.pop(state.route, None)
-            self._declared.pop(state.route, None)
+            self._drop(state.route)
             return
         if self._trials.get(state.route) == trial.name:
             self._batchers[state.route].settle = max(SETTLE, longest)
@@ -164,6 +161,25 @@ class Evidence:
         self._arrivals[state.route] = Arrivals(batcher.warm_up_until, trial.policy.batch, [_steered(state, traffic)])
         self._trials[state.route] = trial.name
         self._declared[state.route] = declared
+
+    def restorer(self, route: str) -> Callable[[], None]:
+        """Takes up again what is gathered for this route now: for a decision that turns out not to hold."""
+        if route not in self._batchers:
+            return lambda: self._drop(route)
+        batcher, arrivals = self._batchers[route], self._arrivals[route]
+        trial, declared = self._trials[route], self._declared[route]
+
+        def restore() -> None:
+            self._batchers[route], self._arrivals[route] = batcher, arrivals
+            self._trials[route], self._declared[route] = trial, declared
+
+        return restore
+
+    def _drop(self, route: str) -> None:
+        self._batchers.pop(route, None)
+        self._arrivals.pop(route, None)
+        self._trials.pop(route, None)
+        self._declared.pop(route, None)
 
     def cut(self, state: RouteState, traffic: Traffic, *, random: bool) -> None:
         """The gateway has been told of these weights: what comes under others falls into windows of its own.

@@ -66,7 +66,6 @@ class Shadowing:
         self._noted_at = float("-inf")
         self._left_out: dict[str, int] = {}
         self._routes: dict[str, Comparing] = {}
-        self._left: dict[str, Comparing] = {}  # of this pass: its decision may yet be put back
         if self._passed_over:
             log.info(
                 "%d mirrored answers came while no controller ran: they are compared with nobody", self._passed_over
@@ -84,7 +83,6 @@ class Shadowing:
 
     def read(self) -> None:
         """Take in the answers that are new. Raises RetryLater when they cannot be read."""
-        self._left.clear()
         if self._reader is None:
             return
         try:
@@ -135,8 +133,7 @@ class Shadowing:
         """
         candidate, stable = state.candidate, state.stable
         if self._folder is None or not split.mirror or candidate is None or stable is None or model is None:
-            if state.route in self._routes:
-                self._left[state.route] = self._routes.pop(state.route)
+            self._routes.pop(state.route, None)
             return
         trial = f"{candidate.release.digest}:{candidate.step_started_at}"
         known = self._routes.get(state.route)
@@ -148,10 +145,16 @@ class Shadowing:
                 trial, ways, report, candidate.policy.batch, now, wait=max(WAIT, longest + LATE)
             )
 
-    def put_back(self, route: str) -> None:
-        """What was decided of this route in this pass is not on disk: the step that it ended goes on."""
-        if route in self._left:
-            self._routes[route] = self._left.pop(route)
+    def restorer(self, route: str) -> Callable[[], None]:
+        """Takes up again what is compared for this route now: for a decision that turns out not to hold."""
+        known = self._routes.get(route)
+
+        def restore() -> None:
+            self._routes.pop(route, None)
+            if known is not None:
+                self._routes[route] = known
+
+        return restore
 
     def closed(self, route: str) -> tuple[Pairs, ...]:
         """The windows of this route that are over."""

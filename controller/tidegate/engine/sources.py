@@ -119,6 +119,18 @@ class Sources:
         self._followed[state.route] = self._fresh(state, trial, judged, watched, before)
         self._tell_desk()
 
+    def restorer(self, route: str) -> Callable[[], None]:
+        """Takes up again what is asked for this route now: for a decision that turns out not to hold."""
+        known = self._followed.get(route)
+
+        def restore() -> None:
+            self._followed.pop(route, None)
+            if known is not None:
+                self._followed[route] = known
+            self._tell_desk()
+
+        return restore
+
     def _fresh(
         self,
         state: RouteState,
