@@ -53,6 +53,7 @@ class Drive:
         self.failed: dict[str, str] = {}
         self.unvalidated: set[str] = set()
         self.source_up = True
+        self.durable = True
         self.commits = 0
         self.batch_id = 0
         self.seen_releases: dict[str, Release] = {}
@@ -105,6 +106,7 @@ class Drive:
             "batches": batches,
             "open": now_open,
             "source_up": self.source_up,
+            "durable": self.durable,
             "validation": {d: "" for d in self.seen_releases if d not in self.unvalidated},
         } | seen
         before = from_doc(to_doc(self.state))

@@ -334,3 +334,47 @@ def test_what_came_before_users_had_the_weights_of_a_step_counts_towards_none_of
         drive.look(batches=(drive.batch(),), live_since=live)
     assert drive.last(EventKind.PROMOTED).at - live == 60
     assert drive.now - began == 260
+
+
+def test_what_cannot_be_written_down_gives_nobody_more_and_is_judged_on() -> None:
+    drive = Drive()
+    drive.durable = False
+    drive.declare("1.0.0")
+    drive.idle(3600)
+    assert drive.phase is Phase.VALIDATING
+    drive.durable = True
+    assert drive.kinds(drive.look()) == ["promoted 1.0.0"]
+
+    drive.durable = False
+    drive.declare("2.0.0")
+    drive.idle(60)
+    assert drive.weights == {"1.0.0": 100}
+    drive.durable = True
+    assert drive.kinds(drive.look()) == ["step 2.0.0"]
+    drive.durable = False
+    assert drive.serve(600) == []
+    assert drive.weights == {"1.0.0": 95, "2.0.0": 5}
+    assert drive.state.candidate is not None
+    assert drive.state.candidate.step_requests == 600, "what was seen meanwhile counts"
+    drive.durable = True
+    assert drive.kinds(drive.look()) == ["step 2.0.0"]
+    drive.serve(60)
+    drive.durable = False
+    assert drive.serve(120) == []
+    assert drive.kinds(drive.serve(60, errors=(0.0, 0.5))) == ["rolled_back 2.0.0"]
+    assert drive.weights == {"1.0.0": 100}
+
+
+def test_a_promotion_that_cannot_be_written_down_waits_and_a_way_back_does_not() -> None:
+    drive = promoted("1.0.0")
+    drive.declare("2.0.0")
+    drive.look()
+    drive.serve(170)
+    drive.durable = False
+    assert drive.serve(600) == []
+    assert drive.weights == {"2.0.0": 100}
+    drive.durable = True
+    assert drive.kinds(drive.look()) == ["promoted 2.0.0"]
+    drive.durable = False
+    assert drive.kinds(drive.declare("1.0.0")) == ["fast_rollback 1.0.0"]
+    assert drive.weights == {"1.0.0": 100}

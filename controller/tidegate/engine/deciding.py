@@ -114,6 +114,7 @@ class Deciding:
                 troubles=self._sources.troubles(route),
                 mirroring=self._shadowing.able,
                 pairs=taken.pairs,
+                durable="journal" not in self._problems,
             )
             step = self._advance(state, seen, now)
             if step is None:

@@ -42,7 +42,7 @@ def validate(turn: Turn) -> None:
             reject(turn, f"validation failed: {answer}")
             return
         turn.update(validated=True)
-    free = turn.candidate.hold in (None, Hold.VALIDATION) and not turn.held_by_hand
+    free = turn.candidate.hold in (None, Hold.VALIDATION) and not turn.held_by_hand and turn.seen.durable
     if turn.candidate.validated and turn.state.stable is None and free:
         promote(turn, "first release of this route: validated, nothing to compare it with")
 

@@ -173,7 +173,7 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
     if short is not None:
         return short.wait
     candidate = turn.candidate
-    if blocking(turn.seen, candidate) is not None:
+    if not turn.seen.durable or blocking(turn.seen, candidate) is not None:
         return None
     if candidate.phase is Phase.HOLDING:
         resume(turn)
@@ -220,7 +220,7 @@ def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
         wait_or_none = _undecided(turn, candidate, wait)
         if wait_or_none is not None or turn.state.candidate is None:
             return wait_or_none
-    if blocking(turn.seen, candidate) is not None:
+    if not turn.seen.durable or blocking(turn.seen, candidate) is not None:
         return None
     short = wanting(turn, 1.0, "all of the traffic")
     if short is not None:

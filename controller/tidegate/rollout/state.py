@@ -311,7 +311,8 @@ class Seen:
     `queued`: why a rollout must not begin just now (others are under way), '' when it may. `cool_down`: seconds after a
     rejection in which none begins. `unproven`: by release digest, why its validation cannot be done just now.
     `live_since`: since when users have the step's weights (epoch seconds); nothing before counts towards its time.
-    `troubles`: sources besides the record that give nothing just now; those of this route's policy alone.
+    `troubles`: sources besides the record that give nothing just now; those of this route's policy alone. `durable`: what is
+    decided can be written down; else nobody gets more than they have, and evidence goes on being taken in.
     """
 
     desired: Desired | None
@@ -332,6 +333,7 @@ class Seen:
     cool_down: float = 0.0
     live_since: float = 0.0
     troubles: tuple[Trouble, ...] = ()
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
