@@ -27,8 +27,12 @@ DRAIN = 1.5
 """Seconds without a request before a ready server ends: a little less than the shortest drain of the policies."""
 HANG = 12.0
 """Seconds that a job takes at most that was begun while everything hung."""
+LATE = 5.0
+"""Seconds from one pass to the next on a busy host, and for the answers that it asked for."""
 TOLD = 1.0
 """Seconds after a step in which a route may still have what the one before gave: the gateway is told of routes in turn."""
+HEARD = 2.0
+"""Seconds since its last answer in which a candidate is one that answers."""
 AUDITED = 5
 """After every so many passes what is remembered is reckoned anew."""
 ENDS = frozenset({"promoted", "rolled_back", "superseded"})
@@ -91,6 +95,7 @@ class Watcher(AtTheEnd):
         self.flowing: dict[str, float] = {}
         self.breaks = 0
         self.answers: dict[tuple[str, str], int] = {}
+        self.heard: dict[tuple[str, str], float] = {}
         self.actor: Pilot | None = None
         self.events: list[Doc] = []
         self.told_at = 0.0
@@ -350,6 +355,7 @@ class Watcher(AtTheEnd):
         if arm is not None:
             key = (route, arm.release)
             self.answers[key] = self.answers.get(key, 0) + 1
+            self.heard[key] = self.world.mono
 
     def given(self, table: Table) -> None:
         """The whole table that the gateway was given."""
@@ -426,9 +432,11 @@ class Watcher(AtTheEnd):
         return world.unseen_until if box.ready_at + STALE > world.unseen_since else 0.0
 
     def _hung(self) -> bool:
-        """Whether questions that were asked while everything hung may still be without their answers."""
-        if self.world.bad("hang"):
-            self._answers_at = self.world.mono + HANG
+        """Whether questions that were asked while everything hung, or are late on a busy host, may still be without answers."""
+        world = self.world
+        late = HANG if world.bad("hang") else LATE if world.bad("busy") else 0.0
+        if late:
+            self._answers_at = max(self._answers_at, world.mono + late)
         return self.world.mono < self._answers_at
 
     def _lately(self, digest: str) -> bool:
@@ -469,6 +477,7 @@ class Watcher(AtTheEnd):
         found: dict[tuple[str, str], str] = {}
         for route, doc in self.states.items():
             self._serving(route, doc, found)
+            self._listening(route, doc, found)
         for key, text in found.items():
             since = max(self._wrong.setdefault(key, world.mono), self._calm, pilot.began)
             if world.mono - since > REACT:
@@ -488,6 +497,14 @@ class Watcher(AtTheEnd):
                     found["rejected", route] = f"{route}: {arm.release} was rejected and gets {share:.1%}"
                 if not world.serving(cluster) and self._somebody(doc):
                     found["unready", route] = f"{route}: {share:.1%} go to {arm.release}, which does not serve"
+
+    def _listening(self, route: str, doc: Doc, found: dict[tuple[str, str], str]) -> None:
+        trial = doc["candidate"]
+        if trial is None or trial["step"] < 0 or trial["hold"] != "no_data":
+            return
+        release = _id(trial["release"]) or ""
+        if self.world.mono - self.heard.get((route, release), -HEARD) < HEARD:
+            found["deaf", route] = f"{route}: {release} answers requests, and is held since there are none"
 
     def _somebody(self, doc: Doc) -> bool:
         """Whether a release that may take the traffic serves."""
