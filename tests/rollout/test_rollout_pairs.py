@@ -121,3 +121,17 @@ def test_pairs_that_say_nothing_of_a_guardrail_are_no_data() -> None:
     assert step(drive) == "echo"
     assert candidate.hold is Hold.NO_DATA
     assert candidate.hold_reason == "politeness: no pair of answers says anything about it"
+
+
+def test_an_agreement_that_git_asks_less_of_by_now_is_enough() -> None:
+    steps = [{**STEPS[0], "agreement": {"min": 0.98}}, STEPS[1]]
+    drive = tried(steps=steps, guardrails=[OF_USERS])
+    for _ in range(8):
+        drive.now += 10
+        drive.look(pairs=(Pairs(drive.now - 10, drive.now, 100, 90, 0, Arm(100), Arm(100)),), mirroring=True)
+    assert drive.state.candidate is not None
+    assert drive.state.candidate.hold is Hold.DISAGREEMENT
+    milder = policy(steps=[{**STEPS[0], "agreement": {"min": 0.8}}, STEPS[1]], guardrails=[OF_USERS])
+    drive.edit(policy=milder)
+    drive.look(mirroring=True)
+    assert step(drive) == "canary"

@@ -378,3 +378,61 @@ def test_a_promotion_that_cannot_be_written_down_waits_and_a_way_back_does_not()
     drive.durable = False
     assert drive.kinds(drive.declare("1.0.0")) == ["fast_rollback 1.0.0"]
     assert drive.weights == {"1.0.0": 100}
+
+
+def test_a_first_release_that_was_held_while_it_was_validated_is_promoted_when_it_may() -> None:
+    drive = Drive()
+    drive.unwell("1.0.0")
+    drive.declare("1.0.0")
+    drive.unvalidated = set(drive.seen_releases)
+    drive.well("1.0.0")
+    drive.look()
+    assert drive.phase is Phase.VALIDATING
+    drive.edit(hold=True)
+    drive.unvalidated = set()
+    drive.idle(60)
+    assert drive.state.stable is None
+    assert drive.kinds(drive.edit(hold=False)) == ["promoted 1.0.0"]
+
+
+def test_guardrails_that_were_edited_do_not_forget_what_the_last_step_holds_a_release_against() -> None:
+    steps = [{"name": "half", "weight": "50%", "for": "60s"}, {"name": "full", "weight": "100%", "for": "60s"}]
+    drive = promoted("1.0.0")
+    drive.policy = policy(steps=steps)
+    drive.declare("2.0.0")
+    drive.look()
+    drive.serve(50)
+    drive.edit(policy=policy(steps=steps, guardrails=[{"metric": "error_rate", "max_ratio": 0.9}]))
+    drive.serve(10)
+    assert drive.weights == {"2.0.0": 100}
+    assert drive.kinds(drive.serve(60, errors=(0.0, 0.5))) == ["rolled_back 2.0.0"]
+
+
+def test_a_budget_that_is_added_while_nothing_is_decided_decides() -> None:
+    margin = [{"metric": "error_rate", "max_ratio": 1.5, "margin": 1.01}]
+    drive = promoted("1.0.0")
+    drive.policy = policy(guardrails=margin)
+    drive.declare("2.0.0")
+    drive.look()
+    drive.serve(400)
+    assert drive.state.candidate is not None
+    assert drive.state.candidate.hold is Hold.INCONCLUSIVE
+    drive.edit(policy=policy(guardrails=margin, budget={"for": "1s", "then": "promote"}))
+    assert drive.state.stable is not None
+    assert drive.state.stable.version == "2.0.0"
+
+
+def test_what_git_asks_for_no_more_is_let_go_in_mid_rollout_too() -> None:
+    drive = promoted("1.0.0")
+    drive.policy = policy(retire={"after": "1h"})
+    drive.declare("2.0.0")
+    drive.look()
+    drive.serve(30)
+    drive.wish = None
+    for _ in range(70):
+        drive.now += 60
+        drive.look(gone=True)
+    assert drive.state.candidate is None
+    assert drive.state.stable is None
+    assert "superseded 2.0.0" in drive.kinds()
+    assert "standby_released 1.0.0" in drive.kinds()

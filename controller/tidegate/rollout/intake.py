@@ -49,7 +49,9 @@ def _missing(turn: Turn) -> None:
         turn.set(absent_since=turn.now)
         return
     due = state.retire_after is not None and turn.now - state.absent_since >= state.retire_after
-    if due and state.stable is not None and state.candidate is None:
+    if due and state.candidate is not None:
+        supersede(turn, "git asks for nothing here any more, and the policy's retire lets it go")
+    if due and state.stable is not None:
         left = format_duration(round(turn.now - state.absent_since))
         reason = f"git has asked for nothing here for {left}, and the policy's retire lets it go"
         gone = [state.stable, *(standby.release for standby in state.standby)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tidegate.rollout.finish import promote, reject, standby_text
-from tidegate.rollout.state import Candidate, EventKind, Hold, Phase, Readiness
+from tidegate.rollout.state import Candidate, EventKind, Phase, Readiness
 from tidegate.rollout.steps import startup_budget
 from tidegate.rollout.turn import Turn
 from tidegate.spec.units import format_duration
@@ -42,7 +42,7 @@ def validate(turn: Turn) -> None:
             reject(turn, f"validation failed: {answer}")
             return
         turn.update(validated=True)
-    free = turn.candidate.hold in (None, Hold.VALIDATION) and not turn.held_by_hand and turn.seen.durable
+    free = turn.seen.durable and not turn.held_by_hand and not turn.queued  # all other holds come with a stable release
     if turn.candidate.validated and turn.state.stable is None and free:
         promote(turn, "first release of this route: validated, nothing to compare it with")
 

@@ -31,11 +31,12 @@ def go_on(turn: Turn) -> None:
         return
     candidate = turn.candidate
     if wait is not None and wait.cause in BROKEN:
-        used = budget_used(candidate)
-        if used and candidate.policy.budget is not None and candidate.policy.budget.then == "rollback":
+        budget = _policy(turn, candidate).budget
+        used = budget_used(candidate, budget)
+        if used and budget is not None and budget.then == "rollback":
             reject(turn, f"{used}, and the policy's budget says rollback: {wait.reason}")
             return
-    if wait is None and candidate.validated:
+    if wait is None and candidate.validated and turn.state.stable is not None:
         wait = _forward(turn, candidate)
         if turn.state.candidate is None or turn.candidate.step != candidate.step:
             return
@@ -92,8 +93,9 @@ def _unshown(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
 
 
 def _disagreement(turn: Turn, candidate: Candidate, step: Step) -> Wait | None:
-    """A shadow step's gate: do enough of the pairs agree? The budget may decide when they never do."""
-    bound = step.agreement
+    """A shadow step's gate: do enough of the pairs agree, for git's newest policy? The budget may decide when they never do."""
+    newest = path(_policy(turn, candidate), candidate.config_only)
+    bound = next((one.agreement for one in newest if one.name == step.name), None)
     if bound is None or candidate.waived or not candidate.step_requests:
         return None
     share = candidate.agreed / candidate.step_requests
@@ -177,6 +179,7 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         return None
     if candidate.phase is Phase.HOLDING:
         resume(turn)
+    policy = _judging(candidate, policy, step)
     keep = candidate.step < 0 or same_test(candidate.policy, policy)
     watched = candidate.policy.watch == policy.watch
     since = candidate.traffic_since
@@ -200,6 +203,20 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
     )
     turn.tell(EventKind.STEP, candidate.release, _describe(step))
     return None
+
+
+def _judging(candidate: Candidate, policy: PolicyFields, step: Step) -> PolicyFields:
+    """The policy of a step that begins. Where it leaves nobody beside the candidate, guardrails stay as they are if they hold it
+
+    against stable: edited ones would begin without anything to hold it against, and let everything pass.
+    """
+    alone = step.shadow is None and step.weight == 1.0 and not step.holdback
+    compared = candidate.traffic_since is not None and any(one.relative for one in candidate.policy.guardrails)
+    if not alone or not compared:
+        return policy
+    return policy.model_copy(
+        update={"guardrails": candidate.policy.guardrails, "confidence": candidate.policy.confidence}
+    )
 
 
 def _renewed(candidate: Candidate, policy: PolicyFields) -> dict[str, Any] | None:
@@ -231,8 +248,9 @@ def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
 
 
 def _undecided(turn: Turn, candidate: Candidate, wait: Wait) -> Wait | None:
-    """What the budget makes of a step that is over and has not shown enough: None lets it go on all the same."""
-    used, budget = budget_used(candidate), candidate.policy.budget
+    """What git's newest budget makes of a step that is over and has not shown enough: None lets it go on all the same."""
+    budget = _policy(turn, candidate).budget
+    used = budget_used(candidate, budget)
     if not used or budget is None:
         return wait
     if budget.then == "promote":

@@ -6,7 +6,7 @@ Neighbours: progress.py begins and ends steps by this; traffic.py reads the shar
 from __future__ import annotations
 
 from tidegate.rollout.state import Candidate
-from tidegate.spec.policy import PolicyFields, Step
+from tidegate.spec.policy import Budget, PolicyFields, Step
 from tidegate.spec.units import format_duration
 
 
@@ -45,9 +45,8 @@ def missing_requests(candidate: Candidate, step: Step) -> int:
     return 0 if candidate.waived else max(0, max(1, step.min_requests) - candidate.step_requests)
 
 
-def budget_used(candidate: Candidate) -> str:
-    """Which part of the policy's budget the rollout has used up, in words; '' while some is left or there is none."""
-    budget = candidate.policy.budget
+def budget_used(candidate: Candidate, budget: Budget | None) -> str:
+    """Which part of the budget the rollout has used up, in words; '' while some is left or there is none."""
     if budget is None:
         return ""
     if budget.duration is not None and candidate.spent >= budget.duration:
