@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.engine import eventually
-from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers, thread_pools
+from tidegate.engine.workers import FIRST_DELAY, LONGEST_DELAY, Done, Workers, measuring_pool, thread_pools
 from tidegate.spec.errors import NeedsPerson, RetryLater
 
 
@@ -139,3 +139,25 @@ def test_closing_waits_for_what_runs_and_drops_what_waits(clock: Clock) -> None:
     go.set()
     closing.join(5)
     assert ran == ["first"]
+
+
+def test_validations_that_wait_for_each_other_keep_no_start_waiting_and_begin_only_while_this_controller_acts(
+    clock: Clock,
+) -> None:
+    ours, go = threading.Event(), threading.Event()
+    pool = measuring_pool(2)
+    workers = Workers(*thread_pools(2), clock, random.Random(7), lambda: None, allowed=ours.is_set, measures=pool)
+    assert workers.submit("of another", lambda: 1, measures=True)
+    [done] = eventually(workers.take)
+    assert isinstance(done.error, RetryLater)
+    ours.set()
+    for number in range(8):
+        assert workers.submit(("validate", number), lambda: go.wait(60), measures=True)
+    assert workers.submit("start", lambda: "up", slow=True)
+    [done] = eventually(workers.take)
+    assert (done.key, done.value) == ("start", "up")
+    go.set()
+    eventually(lambda: not any(workers.busy(("validate", number)) for number in range(8)))
+    workers.close()
+    with pytest.raises(RuntimeError):
+        pool.submit(go.set)

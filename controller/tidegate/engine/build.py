@@ -42,7 +42,7 @@ from tidegate.engine.staging import Staging
 from tidegate.engine.steering import Steering
 from tidegate.engine.table import no_link
 from tidegate.engine.validation import Validation
-from tidegate.engine.workers import Workers, asking_pool, far_pool, light_pool, thread_pools
+from tidegate.engine.workers import Workers, asking_pool, far_pool, light_pool, measuring_pool, thread_pools
 from tidegate.gateway.record import RecordReader
 from tidegate.gateway.supervisor import Gateway
 from tidegate.gitrepo.mirror import Mirror
@@ -61,6 +61,7 @@ POOL = 16
 PROBES = 8
 FAR = 8
 ASKS = 8
+MEASURES = 4
 
 
 def steady() -> float:
@@ -114,35 +115,36 @@ class Ends:
 
 def assemble(ends: Ends) -> Controller:
     """A controller on these ends, from where the journal says the last one was."""
-    mirror, now = ends.mirror, ends.now
+    mirror, now, journal = ends.mirror, ends.now, ends.journal
     record = Record(mirror, rng=ends.rng, sleep=ends.sleep)
     source = Source(mirror, record, mirror.environment)
     catalog = Catalog(mirror.blob)
-    states = {route: from_doc(doc) for route, doc in ends.journal.states().items()}
-    ended = {route: rejections_from_doc(docs) for route, docs in (ends.journal.cursor(ENDED) or {}).items()}
-    known = ends.journal.cursor("record")
+    states = {route: from_doc(doc) for route, doc in journal.states().items()}
+    ended = {route: rejections_from_doc(docs) for route, docs in (journal.cursor(ENDED) or {}).items()}
+    known = journal.cursor("record")
     evidence = Evidence(ends.reader, known, ends.flush, now, mirror.blob)
+    sources = Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources"), journal.cursor(ASKED))
     for state in states.values():
         evidence.resume(state)
+        sources.follow(state)  # a source that was down holds from the first pass on
     fleet = Fleet(ends.runtime, ends.workers, ends.clock, ends.probe)
     servers = ends.runtime.inner if isinstance(ends.runtime, WithProviders) else ends.runtime
     link = ends.providers.link if ends.providers is not None else no_link
     file = ends.configs.file if ends.configs is not None else no_file
     staging = Staging(ends.store, mirror.blob, servers, ends.path, now, ends.envoy, link, file)
     steering = Steering(ends.gateway, catalog, ends.record.rotate, link, file)
-    journal = ends.journal
     losses = Losses(steering, evidence, journal.losses(SHOWN), journal.cursor(GATEWAY), now, ends.clock)
     return Controller(
-        journal=ends.journal,
+        journal=journal,
         source=source,
         needs=Needs(catalog, ends.store, mirror.blob, ends.providers, ends.configs),
         fleet=fleet,
         evidence=evidence,
         shadowing=Shadowing(ends.gateway, ends.shadow, now, evidence.declarations),
-        sources=Sources(ends.access, ends.desk, ends.workers, now, (known or {}).get("sources"), journal.cursor(ASKED)),
+        sources=sources,
         steering=steering,
         duties=Duties(mirror, source, record, now, ends.sleep, ends.rng),
-        validation=Validation(catalog, staging, fleet, ends.workers, ends.journal),
+        validation=Validation(catalog, staging, fleet, ends.workers, journal),
         workers=ends.workers,
         hints=ends.hints,
         routes=Routes(states, ended),
@@ -151,7 +153,7 @@ def assemble(ends: Ends) -> Controller:
         archiving=None
         if ends.archive is None
         else Archiving(ends.archive, ends.reader, ends.record, mirror, journal, now, ends.sleep, ends.rng),
-        alerting=Alerting(ends.journal, ends.workers, ends.post, ends.notify, mirror.environment, now),
+        alerting=Alerting(journal, ends.workers, ends.post, ends.notify, mirror.environment, now),
         poll=ends.poll,
         rollouts=ends.rollouts,
         now=now,
@@ -191,6 +193,7 @@ class Parts:
             light=light_pool(PROBES),
             far=far_pool(FAR),
             asks=asking_pool(ASKS),
+            measures=measuring_pool(MEASURES),
             allowed=lambda: self.journal.ours,
         )
         self.providers = Providers(settings.root, settings.state / PROVIDERS, declared.providers)

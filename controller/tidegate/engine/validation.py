@@ -1,7 +1,8 @@
 """Before users: does the candidate meet its model's contract? By its file's figures, then by what it shows itself.
 
 The measuring is a job beside the loop (staging.py), one for all routes that try the same release; its report stays in the
-journal and is never measured twice. Neighbours: rollout/acceptance.py judges (pure), loop.py hands on the answer.
+journal, and is measured anew only for a release that was rejected since and is asked for again: else a trouble that is over
+would condemn it for ever. Neighbours: rollout/acceptance.py judges (pure), loop.py hands on the answer.
 """
 
 from __future__ import annotations
@@ -176,8 +177,9 @@ class Validation:
             return Answer({release.digest: ""})
         if candidate.doing is not Phase.VALIDATING:
             return Answer()
-        report = self._report(plan, release, entry, gentle=False)
-        if report is None:
+        report = self._report(plan.key)
+        if report is None or _outdated(report, state, candidate):
+            self._measure(plan, release, entry, candidate.touched, gentle=False)
             why = self._errors.get(plan.key)
             return Answer(unproven={release.digest: _told(why)}) if why is not None else Answer()
         baseline = None
@@ -213,42 +215,52 @@ class Validation:
     def _baseline(self, stable: Release, entry: Entry, candidate: Candidate) -> Evaluation | Answer | None:
         """The stable release's figures on the same set: its report, or it is asked too, slowly. None: there are none.
 
-        An Answer without a judgement while it is measured. One that does not run cannot be asked: its replacement does
-        not wait for that, and the figures of the files were compared already.
+        An Answer without a judgement while it is measured, or backs off until it is. One that does not run cannot be asked:
+        its replacement does not wait for that, and the figures of the files were compared already.
         """
         theirs = self._catalog.entry(stable)
         plan = plan_of(stable, entry.model, candidate.policy.validation)
         if plan is None or plan.examples is None:
             return None
-        report = self._report(plan, stable, theirs, gentle=True)
+        report = self._report(plan.key)
         if report is None and self._server(stable) is None:
             return None
         if report is None:
+            self._measure(plan, stable, theirs, "", gentle=True)
             if plan.key in self._errors:
                 why = f"the stable release cannot be measured: {_told(self._errors[plan.key])}"
                 return Answer(unproven={candidate.release.digest: why})
-            return Answer() if plan.key in self._running else None
+            return Answer()
         if report["evaluation"] is None or not report["evaluation"]["complete"]:
             return None
         return _evaluation(Measured.of(report["evaluation"]))
 
-    def _report(self, plan: Plan, release: Release, entry: Entry, *, gentle: bool) -> dict[str, Any] | None:
-        """What is known of this plan; None: it is being measured now, cannot be, or its server is not there."""
-        self._wanted.add(plan.key)
-        if plan.key not in self._reports:
-            self._reports[plan.key] = self._journal.report(plan.key)
-        report = self._reports[plan.key]
-        if report is None and plan.key not in self._running:
-            server = self._server(release)
-            if server is not None:
-                given_up = threading.Event()
-                job = (plan, release, entry, server, given_up.is_set)
-                if self._workers.submit(
-                    ("validate", plan.key), lambda: self._staging.examine(*job, gentle=gentle), slow=True
-                ):
-                    self._running[plan.key] = given_up
-                    self._measured[release.digest] = plan.key
-        return report
+    def _report(self, key: str) -> dict[str, Any] | None:
+        """What is known of the plan of this key, and it is wanted; None: nothing yet."""
+        self._wanted.add(key)
+        if key not in self._reports:
+            self._reports[key] = self._journal.report(key)
+        return self._reports[key]
+
+    def _measure(self, plan: Plan, release: Release, entry: Entry, asked: str, *, gentle: bool) -> None:
+        """Begin, unless it is measured already, backs off, or its server is not there.
+
+        `asked`: the commit that asks for the candidate whose validation it is; '' where it is the stable release.
+        """
+        server = self._server(release) if plan.key not in self._running else None
+        if server is None:
+            return
+        given_up = threading.Event()
+
+        def examine() -> dict[str, Any] | None:
+            if given_up.is_set():  # while it waited for a thread
+                return None
+            report = self._staging.examine(plan, release, entry, server, given_up.is_set, gentle=gentle)
+            return None if report is None else {**report, "asked": asked}
+
+        if self._workers.submit(("validate", plan.key), examine, measures=True):
+            self._running[plan.key] = given_up
+            self._measured[release.digest] = plan.key
 
     def _server(self, release: Release) -> Instance | None:
         addresses = self._fleet.endpoints(release.workload)
@@ -256,6 +268,18 @@ class Validation:
             (one for one in self._fleet.instances() if one.digest == release.workload and one.address in addresses),
             None,
         )
+
+
+def _outdated(report: Mapping[str, Any], state: RouteState, candidate: Candidate) -> bool:
+    """Whether the route has rejected this release since it was measured.
+
+    Where it can, by the commit that it was measured for: moments of one pass do not tell which was first, and a clock may
+    have been set back. Reports of an earlier Tidegate have no commit, and those of another route another one.
+    """
+    asked, at = report.get("asked"), report.get("at", 0.0)
+    if asked == candidate.touched:
+        return False
+    return any(r.touched == asked or at <= r.at for r in state.rejected if r.digest == candidate.release.digest)
 
 
 def _judge(contract: Acceptance, measured: Measured, baseline: Evaluation | None, name: str) -> str:

@@ -51,13 +51,18 @@ def far_pool(size: int) -> Executor:
     return ThreadPoolExecutor(size, "tidegate-far")
 
 
+def measuring_pool(size: int) -> Executor:
+    """Threads for validations, which may take an hour each and wait for the release that is measured."""
+    return ThreadPoolExecutor(size, "tidegate-measures")
+
+
 class Workers:
     """Jobs told apart by key. Thread-safe; the loop calls everything but the jobs themselves.
 
     `pool` runs them, `slow` those that may take minutes, `light` (else `pool`) those that are many, `far` (else `light`)
-    those of them that leave this machine, and `asks` (else `pool`) those that wait for servers of other people: no
-    download or start may keep a push waiting, no thousand probes a commit, no name server the probes of servers here, and
-    no dead metric source any of them.
+    those of them that leave this machine, `asks` (else `pool`) those that wait for servers of other people, and `measures`
+    (else `slow`) validations: no download or start may keep a push waiting, no thousand probes a commit, no name server the
+    probes of servers here, no dead metric source any of them, and no candidate that is measured the start of a server.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Workers:
         allowed: Callable[[], bool] = lambda: True,
         asks: Executor | None = None,
         far: Executor | None = None,
+        measures: Executor | None = None,
     ) -> None:
         self._allowed = allowed
         self._pool = pool
@@ -78,6 +84,7 @@ class Workers:
         self._light = light or pool
         self._far = far or self._light
         self._asks = asks or pool
+        self._measures = measures or slow
         self._now = now
         self._rng = rng
         self._wake = wake
@@ -96,20 +103,27 @@ class Workers:
         light: bool = False,
         far: bool = False,
         asks: bool = False,
+        measures: bool = False,
         news: Callable[[Any], bool] | None = None,
     ) -> bool:
         """Start `job` unless one of this key runs or backs off. True when it was started. `slow`: it may take minutes.
 
         `light`: it is one of many; `far`: such a one, that leaves this machine. `asks`: it waits for a server of other people.
+        `measures`: it is a validation.
         `news`: whether its value is worth waking the loop for; without it, every value is.
         """
         with self._lock:
             if key in self._running or self._now() < self._not_before.get(key, 0.0):
                 return False
             self._running.add(key)
-        pool = (
-            self._slow if slow else self._far if far else self._light if light else self._asks if asks else self._pool
+        flags = (
+            (measures, self._measures),
+            (slow, self._slow),
+            (far, self._far),
+            (light, self._light),
+            (asks, self._asks),
         )
+        pool = next((pool for asked, pool in flags if asked), self._pool)
         future = pool.submit(job if light or far else lambda: self._run(job))
         future.add_done_callback(lambda ended: self._finish(key, ended, news))
         return True
@@ -144,7 +158,7 @@ class Workers:
 
     def close(self) -> None:
         """Start nothing more; what runs is waited for."""
-        for pool in (self._pool, self._slow, self._light, self._far, self._asks):
+        for pool in (self._pool, self._slow, self._light, self._far, self._asks, self._measures):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _finish(self, key: Hashable, future: Future[Any], news: Callable[[Any], bool] | None) -> None:
