@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tidegate.analysis.model import Batch
 from tidegate.engine.evidence import METER_KEPT, Evidence
 from tidegate.gateway.record import RecordReader
+from tidegate.rollout.shift import shifted
 from tidegate.rollout.state import Candidate, Phase, Readiness, RouteState, Standby, Watch
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.policy import PolicyFields
@@ -48,12 +50,16 @@ class Scene:
 
     def shares(self, evidence: Evidence, seconds: float = 3.0) -> list[float | None]:
         """The shares that the batches of the next seconds carry."""
-        found = []
+        return [batch.share for batch in self.windows(evidence, seconds)]
+
+    def windows(self, evidence: Evidence, seconds: float = 3.0) -> list[Batch]:
+        """The batches of the next seconds."""
+        found = list[Batch]()
         for _ in range(int(seconds)):
             self.time += 1
             self.write(OLD)
             evidence.read()
-            found += [batch.share for batch in evidence.closed("digits")]
+            found += evidence.closed("digits")
         return found
 
 
@@ -155,6 +161,21 @@ def test_a_clock_that_is_set_back_costs_no_window(scene: Scene) -> None:
     evidence.shift(-3600.0)
     assert len(scene.shares(evidence)) == 3
     assert evidence.lost()["late"] == 0
+
+
+def test_a_trial_goes_on_over_a_clock_that_is_set_back(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.follow(scene.state, scene.split(), random=True)
+    before = [batch.id for batch in scene.windows(evidence, 20)]
+    scene.time -= 3600.0
+    evidence.shift(-3600.0)
+    moved = shifted(scene.state, -3600.0)
+    evidence.renamed(scene.state, moved)
+    evidence.follow(moved, scene.split(), random=True)
+    after = [batch.id for batch in scene.windows(evidence, 20)]
+    assert len(before) > 10
+    assert len(after) > 10
+    assert min(after) > max(before), "a window of a number that was taken in before is evidence of nothing"
 
 
 def test_without_the_shift_the_windows_would_stay_open_for_an_hour(scene: Scene) -> None:

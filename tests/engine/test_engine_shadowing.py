@@ -121,7 +121,7 @@ def test_a_lost_copy_is_missing_and_never_agreement(tmp_path: Path) -> None:
         own.take(line(f"{number}", 1), 0.0)
         if number < 7:
             own.take(line(f"{number}", 1, shadow=True), 0.0)
-    assert told(own.close(WAIT - 1)) == [(0.0, WAIT - 1, 7, 7, 3)]
+    assert told(own.close(WAIT - 1)) == [(WAIT - 21, WAIT - 1, 7, 7, 3)]
     assert report.missing == 0, "they may still come"
     own.close(WAIT)
     assert report.missing == 3
@@ -138,6 +138,22 @@ def test_a_half_that_waits_longer_than_any_that_came_is_missing_until_it_comes(t
     assert told(own.close(20.0)) == [(10.0, 20.0, 0, 0, 3)]
     own.take(line("1", 1, shadow=True), 21.0)
     assert told(own.close(30.0)) == [(20.0, 30.0, 1, 1, -3)], "it is slower than anybody knew"
+
+
+def test_a_pause_of_the_process_is_no_time_in_which_anything_was_compared(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    own.take(line("1", 1), 0.0)
+    own.take(line("1", 1, shadow=True), 1.0)
+    [window] = own.close(3600.0)
+    assert window.end - window.start == 20.0, "two windows' time, and not the hour that the process stood still"
+
+
+def test_windows_and_waiting_halves_move_along_with_a_clock_that_is_set_back(tmp_path: Path) -> None:
+    own, _ = comparing(tmp_path)
+    own.take(line("1", 1), 5.0)
+    own.shift(-3600.0)
+    own.take(line("1", 1, shadow=True), -3594.0)
+    assert told(own.close(-3590.0)) == [(-3600.0, -3590.0, 1, 1, 0)]
 
 
 def test_how_both_arms_answered_goes_with_the_pairs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tidegate.engine.desk import Desk
 from tidegate.engine.sources import Sources
 from tidegate.engine.workers import Workers
 from tidegate.gateway.record import RecordReader
+from tidegate.rollout.shift import shifted
 from tidegate.rollout.state import Candidate, Desired, Hold, Phase, RouteState
 from tidegate.sources import ask
 from tidegate.sources.access import Access
@@ -395,6 +397,71 @@ def test_a_clock_that_is_set_back_moves_everything_along(scene: Make) -> None:
     stage.answer(stable=2.0, candidate=2.0)
     assert len(stage.tick()) == 1
     assert stage.asked[-1][1] == (START - 3590,)
+
+
+def test_counters_go_on_from_where_they_stood_over_a_clock_that_is_set_back(scene: Make) -> None:
+    stage = scene({"metric": "bad", "source": {"prometheus": COUNTS}})
+    stage.answer(stable=(1, 10), candidate=(1, 10))
+    stage.tick()
+    stage.time -= 3600
+    stage.sources.shift(-3600)
+    stage.arrivals.shift(-3600)
+    moved = shifted(stage.state, -3600)
+    stage.sources.renamed(stage.state, moved)
+    stage.sources.follow(moved)
+    stage.time += 10
+    stage.answer(stable=(2, 30), candidate=(5, 30))
+    [batch] = stage.tick()
+    assert batch.candidate.counts == {"bad": (20, 4)}
+
+
+def test_a_slow_server_starves_nobody(scene: Make) -> None:
+    rails = [{"metric": f"m{n}", "source": {"prometheus": {**QUERY, "query": f"up{n}"}}} for n in range(9)]
+    stage = scene(*rails)
+    later = Later()
+    stage.pool = later
+    stage.sources = stage.open(None)
+    asked = set[str]()
+    for _ in range(40):
+        stage.sources.submit({"digits": stage.arrivals}.get)
+        stage.time += 10  # as long as a server that answers nobody is waited for
+        for one in [one for one in later.kept if not one.done()]:
+            one.set_result(Look(stage.time, down=RetryLater("timed out")))
+        for done in stage.workers.take():
+            asked.add(done.key[4].split()[0])  # type: ignore[index]
+            assert stage.sources.took(done, {"digits": stage.arrivals}.get)
+    assert asked == {f"m{n}" for n in range(9)}
+    assert len(stage.sources.troubles("digits")) == 9
+
+
+def test_a_look_that_ends_in_a_defect_is_a_source_that_is_down(scene: Make) -> None:
+    stage = scene({"metric": "basket", "source": {"prometheus": QUERY}})
+    later = Later()
+    stage.pool = later
+    stage.sources = stage.open(None)
+    stage.sources.submit({"digits": stage.arrivals}.get)
+    later.kept[0].set_exception(OSError("too many open files"))
+    [done] = stage.workers.take()
+    assert stage.sources.took(done, {"digits": stage.arrivals}.get)
+    [trouble] = stage.sources.troubles("digits")
+    assert trouble.cause is Hold.SOURCE_DOWN
+    assert "too many open files" in trouble.why
+
+
+def test_nobody_is_asked_of_a_candidate_that_only_copies_reach(scene: Make) -> None:
+    stage = scene({"metric": "basket", "source": {"prometheus": QUERY}})
+    steps = [{"name": "echo", "shadow": "100%", "for": "1h"}, {"name": "canary", "weight": "20%"}]
+    mirrored = stage.policy.model_copy(update={"steps": PolicyFields.model_validate({"steps": steps}).steps})
+    trial = replace(stage.state.candidate, policy=mirrored)
+    stage.sources.follow(replace(stage.state, candidate=trial))
+    asked = len(stage.asked)
+    stage.time += 600
+    assert stage.tick() == []
+    assert len(stage.asked) == asked
+    assert stage.sources.troubles("digits") == ()
+    stage.sources.follow(replace(stage.state, candidate=replace(trial, step=1)))
+    stage.answer(stable=1.0, candidate=1.0)
+    assert len(stage.tick()) == 1
 
 
 def test_where_the_candidate_has_everything_its_evidence_says_so(scene: Make) -> None:

@@ -14,7 +14,7 @@ from support.world import Make, World
 from tidegate.engine.build import Parts
 from tidegate.engine.settings import load_settings
 from tidegate.gateway.record import Cursor, RecordReader
-from tidegate.rollout.state import Phase
+from tidegate.rollout.state import Hold, Phase
 
 HOOK = """#!/bin/sh
 case "$1" in refs/notes/*|refs/tidegate/*) echo "branches only" >&2; exit 1;; esac
@@ -144,6 +144,36 @@ def test_a_release_whose_promotion_waits_for_the_disk_is_judged_on(parts: tuple[
     kinds = [one["kind"] for one in world.events() if one["version"] == "2.0.0"]
     assert "rolled_back" in kinds
     assert not {"promoted", "held"} & set(kinds)
+
+
+def test_a_restart_does_not_forget_that_a_source_is_down(parts: tuple[World, Parts]) -> None:
+    world, own = parts
+    states = own.controller.routes.states
+    source = {"prometheus": {"query": "up", "interval": "1s", "address": "http://127.0.0.1:9"}}
+    world.policy(
+        steps=[{"name": "half", "weight": "50%", "for": "1s"}, {"name": "full", "weight": "100%", "for": "1s"}],
+        guardrails=[{"metric": "revenue", "max_ratio": 2.0, "bounds": [0, 100], "source": source}],
+    )
+    world.model()
+    world.version("1.0.0")
+    world.deploy("1.0.0")
+    until(own, lambda: "digits" in states and states["digits"].stable is not None and own.controller.steering.settled)
+    world.version("2.0.0")
+    with world.traffic() as users:
+        world.deploy("2.0.0")
+        until(own, lambda: (found := states["digits"].candidate) is not None and found.hold is Hold.SOURCE_DOWN)
+        own.close()
+        users.more(100)
+        again = Parts(load_settings(world.settings))
+        try:
+            again.gateway.start()
+            until(again, lambda: again.controller.snapshot.commit is not None)
+            passes(again, 3.0)
+            candidate = again.controller.routes.states["digits"].candidate
+            assert candidate is not None
+            assert (candidate.step, candidate.hold) == (0, Hold.SOURCE_DOWN)
+        finally:
+            again.close()
 
 
 def test_a_release_that_cannot_run_here_is_rejected_and_stable_stays(world: World) -> None:

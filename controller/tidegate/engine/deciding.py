@@ -23,7 +23,7 @@ from tidegate.engine.steering import Steering
 from tidegate.engine.validation import Validation
 from tidegate.rollout.machine import advance
 from tidegate.rollout.queue import Turns
-from tidegate.rollout.state import Advance, Desired, RouteState, Seen
+from tidegate.rollout.state import Advance, Desired, EventKind, RouteState, Seen
 from tidegate.rollout.traffic import Traffic, traffic
 from tidegate.spec.controller import RolloutSettings
 from tidegate.spec.errors import InternalError, NeedsPerson, TidegateError
@@ -119,7 +119,10 @@ class Deciding:
             step = self._advance(state, seen, now)
             if step is None:
                 continue
-            turns.note(route, step.state)
+            if not any(
+                event.kind is EventKind.PROMOTED for event in step.events
+            ):  # its place is free once that is on disk
+                turns.note(route, step.state)
             self._take(snapshot, state, step, taken)
             if not routes.homeward(snapshot, route):  # else it follows its model's route, of which nobody tells it
                 routes.resting.passed(state, step.state, seen)
@@ -175,7 +178,7 @@ class Deciding:
 
         And is judged on as before: a release whose promotion waits for a disk may still turn bad.
         """
-        for state in self._journaling.put_back().values():
+        for state in self._journaling.put_back(self._routes.states).values():
             self._routes.put(state)
             for restore in self._restore[state.route]:
                 restore()

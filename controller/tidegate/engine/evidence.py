@@ -206,6 +206,12 @@ class Evidence:
             self._batchers[route] = Batcher.from_doc(doc, batcher.arm_of)
             self._arrivals[route].shift(by)
 
+    def renamed(self, before: RouteState, after: RouteState) -> None:
+        """A state was moved along with the clock: its trial has another name, and is the same."""
+        old, new = trial_of(before), trial_of(after)
+        if old is not None and new is not None and self._trials.get(after.route) == old.name:
+            self._trials[after.route] = new.name
+
     def closed(self, route: str) -> tuple[Batch, ...]:
         """The windows of this route that are over, and what other sources brought meanwhile."""
         batcher = self._batchers.get(route)

@@ -7,6 +7,7 @@ Neighbours: loop.py decides and acts, journal/ writes. STYLE habit 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tidegate.analysis.model import Batch
@@ -31,6 +32,12 @@ class Taken(NamedTuple):
 
     batches: tuple[Batch, ...] = ()
     pairs: tuple[Pairs, ...] = ()
+
+    def shifted(self, by: float) -> Taken:
+        """The same windows, `by` seconds later."""
+        batches = (replace(one, start=one.start + by, end=one.end + by) for one in self.batches)
+        pairs = (replace(one, start=one.start + by, end=one.end + by) for one in self.pairs)
+        return Taken(tuple(batches), tuple(pairs))
 
 
 class Journaling:
@@ -65,6 +72,11 @@ class Journaling:
     def unused(self, route: str) -> Taken:
         """Evidence of this route that was put back, to be taken in anew."""
         return self._unused.pop(route, Taken())
+
+    def shift(self, by: float) -> None:
+        """The wall clock was set back (`by` negative, seconds)."""
+        self._next += by
+        self._unused = {route: taken.shifted(by) for route, taken in self._unused.items()}
 
     def decided(self, route: str, before: RouteState, taken: Taken, step: Advance) -> bool:
         """Take in one route's decision. True when it gives a candidate more traffic than it had."""
@@ -129,11 +141,15 @@ class Journaling:
         self._next = now + SAVE_EVERY
         return told
 
-    def put_back(self) -> dict[str, RouteState]:
-        """The states before the moves forward of this pass: they are taken anew, with the same evidence, once written."""
+    def put_back(self, states: Mapping[str, RouteState]) -> dict[str, RouteState]:
+        """The states before the moves forward of this pass: they are taken anew, with the same evidence, once written.
+
+        `states`: as they are now. What a route owes git for another one that ended in this pass it goes on owing.
+        """
         before = {}
         for route, (state, taken, step) in self._forward.items():
-            before[route] = state
+            owed = (duty for duty in states[route].duties if duty not in step.state.duties) if route in states else ()
+            before[route] = replace(state, duties=(*state.duties, *owed))
             self._unused[route] = taken
             self._events = [event for event in self._events if event not in step.events]
             gone = verdict_docs(route, step)

@@ -197,11 +197,13 @@ class Controller:
     def _set_back(self, seconds: float) -> None:
         """The moments of all rollouts move along with the time of day: else every timer stands still so long."""
         log.warning("the clock was set back by %.0f s: the rollouts under way go on all the same", seconds)
-        self.evidence.shift(-seconds)
-        self.sources.shift(-seconds)
-        self.steering.shift(-seconds)
+        for part in (self.evidence, self.shadowing, self.sources, self.steering, self._journaling):
+            part.shift(-seconds)
         for state in list(self.routes.states.values()):
-            self.routes.put(shifted(state, -seconds))
+            moved = shifted(state, -seconds)
+            for judging in (self.evidence, self.shadowing, self.sources):
+                judging.renamed(state, moved)
+            self.routes.put(moved)
         self._journaling.changed(*self.routes.states)
 
     def _taken_over(self) -> bool:

@@ -22,7 +22,7 @@ from tidegate.engine.disagreements import Report
 from tidegate.engine.figures import Declarations
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.gateway.supervisor import Gateway
-from tidegate.rollout.state import Pairs, RouteState
+from tidegate.rollout.state import Candidate, Pairs, RouteState
 from tidegate.rollout.traffic import WHOLE, Traffic
 from tidegate.spec.comparison import Comparison
 from tidegate.spec.errors import RetryLater
@@ -135,7 +135,7 @@ class Shadowing:
         if self._folder is None or not split.mirror or candidate is None or stable is None or model is None:
             self._routes.pop(state.route, None)
             return
-        trial = f"{candidate.release.digest}:{candidate.step_started_at}"
+        trial = _name(candidate)
         known = self._routes.get(state.route)
         if known is None or known.trial != trial:
             share, now = split.mirror / WHOLE, self._now()
@@ -160,6 +160,17 @@ class Shadowing:
         """The windows of this route that are over."""
         known = self._routes.get(route)
         return known.close(self._now()) if known is not None else ()
+
+    def shift(self, by: float) -> None:
+        """The wall clock was set back (`by` negative, seconds)."""
+        for known in self._routes.values():
+            known.shift(by)
+
+    def renamed(self, before: RouteState, after: RouteState) -> None:
+        """A state was moved along with the clock: its step has another name, and is the same."""
+        old, new, known = before.candidate, after.candidate, self._routes.get(after.route)
+        if known is not None and old is not None and new is not None and known.trial == _name(old):
+            known.trial = _name(new)
 
     def forget(self, route: str) -> None:
         """The route is no more."""
@@ -265,6 +276,11 @@ class Comparing:
         self._agreed += opinion.agree
         self._report.pair(opinion, stable, shadow, (one, other), self._ways[0])
 
+    def shift(self, by: float) -> None:
+        """The wall clock was set back (`by` negative, seconds)."""
+        self._opened += by
+        self._waiting = {request: (since + by, line) for request, (since, line) in self._waiting.items()}
+
     def close(self, now: float) -> tuple[Pairs, ...]:
         """The running window, when it is over; the report is written with it."""
         self._give_up(now)
@@ -272,7 +288,8 @@ class Comparing:
             return ()
         missing = self._report.lost(self._overdue(now))
         arms = (half.arm() for half in self._halves)
-        window = Pairs(self._opened, now, self._pairs, self._agreed, missing - self._told_missing, *arms)
+        began = max(self._opened, now - 2 * self._length)  # a process that stood still meanwhile has compared nothing
+        window = Pairs(began, now, self._pairs, self._agreed, missing - self._told_missing, *arms)
         self._opened, self._pairs, self._agreed = now, 0, 0
         self._halves, self._told_missing = (Half(), Half()), missing
         try:
@@ -288,6 +305,11 @@ class Comparing:
         patience = max(self._length, 2 * self._apart)
         waiting = takewhile(lambda half: now - half[0] >= patience, self._waiting.values())
         return sum(line.get("role") != "shadow" for _, line in waiting)
+
+
+def _name(candidate: Candidate) -> str:
+    """The present step of this candidate."""
+    return f"{candidate.release.digest}:{candidate.step_started_at}"
 
 
 def _lines(files: Iterable[Path], read: tuple[int, int]) -> int:

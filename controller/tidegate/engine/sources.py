@@ -19,6 +19,7 @@ from tidegate.engine.polls import Poll, polls_of
 from tidegate.engine.workers import Done, Workers
 from tidegate.journal.journal import Transaction
 from tidegate.rollout.state import Desired, Hold, RouteState, Trouble
+from tidegate.rollout.steps import present
 from tidegate.sources.access import Access
 from tidegate.sources.ask import look
 from tidegate.sources.interface import Arm, Look, Reading
@@ -109,6 +110,7 @@ class Sources:
         """Ask for what this route's trial needs, from now on; for nothing while nobody is judged."""
         trial, before = trial_of(state), self._followed.get(state.route)
         if trial is None:
+            self._saved.pop(state.route, None)
             if before is not None:
                 del self._followed[state.route]
                 self._tell_desk()
@@ -169,10 +171,16 @@ class Sources:
     def submit(self, arrivals: Callable[[str], Arrivals | None]) -> None:
         """Start the jobs that are due. `arrivals`: of a route's trial."""
         now = self._now()
-        for route, one in self._followed.items():
-            for key, poll in one.polls.items():
-                if now >= poll.next_at and self._under_way[poll.place] < AT_ONCE:
-                    self._ask(route, one, key, poll, now)
+        due = [
+            (poll, route, one, key)
+            for route, one in self._followed.items()
+            for key, poll in one.polls.items()
+            if now >= poll.next_at
+        ]
+        due.sort(key=lambda ask: ask[0].next_at)  # who has waited longest comes first: a slow server starves nobody
+        for poll, route, one, key in due:
+            if self._under_way[poll.place] < AT_ONCE:
+                self._ask(route, one, key, poll, now)
         if self.desk is None or not self.desk.asked or now < self._next_feedback:
             return
         wanted = {
@@ -201,9 +209,10 @@ class Sources:
                 one = self._followed.get(route)
                 poll = one.polls.get(key) if one is not None and one.trial == trial else None
                 there = arrivals(route)
-                if poll is not None and there is not None and isinstance(done.value, Look):
-                    poll.took(done.value, self._now())
-                    _enter(poll, done.value, there)
+                found = Look(self._now(), down=RetryLater(str(done.error))) if done.error is not None else done.value
+                if poll is not None and there is not None:
+                    poll.took(found, self._now())
+                    _enter(poll, found, there)
             case ("feedback",):
                 self._problem = done.error
                 if isinstance(done.value, News):
@@ -284,6 +293,12 @@ class Sources:
             for poll in one.polls.values():
                 poll.shift(by)
 
+    def renamed(self, before: RouteState, after: RouteState) -> None:
+        """A state was moved along with the clock: its trial has another name, and is the same."""
+        old, new, one = trial_of(before), trial_of(after), self._followed.get(after.route)
+        if one is not None and old is not None and new is not None and one.trial == old.name:
+            one.trial = new.name
+
     def to_doc(self) -> dict[str, Any]:
         """How far everything was read, JSON-safe: to be journaled together with the evidence."""
         polls = {
@@ -354,9 +369,13 @@ def _shown(poll: Poll, arm: Arm, reading: Reading, arrivals: Arrivals) -> Shown 
 
 
 def _rails(state: RouteState) -> tuple[tuple[Guardrail, ...], tuple[Guardrail, ...]]:
-    """The guardrails of the candidate, and those of a watch beside or after it."""
+    """The guardrails of the candidate, and those of a watch beside or after it.
+
+    In a shadow step nobody is served by the candidate, so there is nothing that other sources could say of it.
+    """
     candidate = state.candidate
-    judged = candidate.policy.guardrails if candidate is not None and candidate.step >= 0 else ()
+    step = present(candidate) if candidate is not None else None
+    judged = candidate.policy.guardrails if candidate is not None and step is not None and step.shadow is None else ()
     return judged, state.watch.policy.watch if state.watch is not None else ()
 
 
