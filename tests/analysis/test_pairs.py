@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,32 @@ def test_edited_guardrails_keep_what_the_pairs_have_shown_for_those_that_stay() 
     assert seen == [0, 0, 300], "an edited one begins anew, and so does one on users' requests"
     more = after(new, pairs(new.mirrored.last + 1, 100, 100))
     assert [one.candidate_requests for one in verdict(more, at=0.0).judgements] == [100, 0, 400]
-    assert renew(old, rails(AGREEMENT), 0.9) == begin(rails(AGREEMENT), 0.9), "another confidence is another test"
+    other, fresh = renew(old, rails(AGREEMENT), 0.9), begin(rails(AGREEMENT), 0.9)
+    assert (other.guards, other.mirrored) == (fresh.guards, fresh.mirrored), "another confidence is another test"
+
+
+@pytest.mark.parametrize("kind", ["error_rate", "latency_p95_ms", "score"])
+@pytest.mark.parametrize(("worse", "result"), [(True, Result.FAIL), (False, Result.PASS)])
+def test_edited_guardrails_keep_the_record_of_stable_for_a_step_without_it(
+    kind: str, worse: bool, result: Result
+) -> None:
+    limit = {"max_drop": 0.1, "source": "feedback", "bounds": [0, 1]} if kind == "score" else {"max_ratio": 2.0}
+    tighter = {**limit, "max_drop": 0.05} if kind == "score" else {"max_ratio": 1.5}
+    chance = random.Random(7)
+
+    def arm(number: int, bad: bool) -> Arm:
+        times = histogram([chance.uniform(10, 20) * (10 if bad else 1) for _ in range(number)])
+        scores = {"score": tuple(chance.uniform(0.0, 0.4) if bad else chance.uniform(0.6, 1.0) for _ in range(number))}
+        return Arm(number, number // 3 if bad else number // 100, times, scores)
+
+    beside = [Batch(i, i * 10.0, i * 10.0 + 10, arm(500, False), arm(500, False), share=0.5) for i in range(6)]
+    alone = [Batch(i, i * 10.0, i * 10.0 + 10, Arm(), arm(500, worse), share=1.0) for i in range(6, 30)]
+    old = after(begin(rails({"metric": kind, **limit}), 0.99), *beside)
+    new = renew(old, rails({"metric": kind, **tighter}), 0.99)
+    new = Analysis.from_doc(json.loads(json.dumps(new.to_doc())))
+    assert verdict(after(new, *alone), at=0.0).result is result
+    blind = after(begin(rails({"metric": kind, **tighter}), 0.99), *alone)
+    assert verdict(blind, at=0.0).result is not Result.FAIL, "without a record there is nothing to hold it against"
 
 
 def test_a_margin_is_excluded_by_pairs_before_anybody_was_served() -> None:

@@ -408,6 +408,21 @@ def test_guardrails_that_were_edited_do_not_forget_what_the_last_step_holds_a_re
     assert drive.kinds(drive.serve(60, errors=(0.0, 0.5))) == ["rolled_back 2.0.0"]
 
 
+def test_a_watch_that_is_edited_in_mid_rollout_holds_the_release_against_what_was_seen_of_stable() -> None:
+    steps = [{"name": "half", "weight": "50%", "for": "60s"}, {"name": "full", "weight": "100%", "for": "60s"}]
+    drive = promoted("1.0.0", steps=steps, watch=[{"metric": "error_rate", "max_ratio": 3.0}])
+    drive.declare("2.0.0")
+    drive.look()
+    drive.serve(50, errors=(0.01, 0.01))
+    drive.edit(policy=policy(steps=steps, watch=[{"metric": "error_rate", "max_ratio": 2.0}]))
+    drive.serve(80, errors=(0.01, 0.01))
+    assert drive.state.stable is not None
+    assert drive.state.stable.version == "2.0.0"
+    assert drive.state.watch is not None
+    drive.serve(600, errors=(0.0, 0.5))
+    assert drive.state.stable.version == "1.0.0"
+
+
 def test_a_budget_that_is_added_while_nothing_is_decided_decides() -> None:
     margin = [{"metric": "error_rate", "max_ratio": 1.5, "margin": 1.01}]
     drive = promoted("1.0.0")

@@ -101,6 +101,22 @@ class Guard:
         fall, lift = rollback_test(guardrail, metric, delta), promotion_test(guardrail, metric, delta)
         return cls(guardrail, metric, None, fall, lift)
 
+    def after(self, old: Guard, delta: float, rails: tuple[Guardrail, ...]) -> Guard | None:
+        """This fresh guard with what the old one knows of stable; None where they do not look at the same figures.
+
+        All that it knows of the candidate begins anew.
+        """
+        counts = old.metric.kind is Kind.COUNTS
+        new = Guard.new(self.guardrail, delta, rails=rails, counts=True) if counts else self
+        if (
+            new.metric != old.metric
+            or new.guardrail.source != old.guardrail.source
+            or type(new.fall) is not type(old.fall)
+        ):
+            return None
+        known = Tally(n_b=old.tally.n_b, x_b=old.tally.x_b)
+        return replace(new, fall=_after(new.fall, old.fall), lift=_after(new.lift, old.fall), tally=known)
+
     def absorb(self, look: Look, promote_at: float, delta: float) -> Guard:
         """With one batch more. `promote_at` is the log of the promotion's threshold: once reached, it stays so."""
         if self.fall is None:
@@ -240,6 +256,14 @@ class Guard:
         reach = mean_reach(int(n), math.exp(-log_threshold))
         claim = fall.together.claim
         return bool(n) and claim.offset + claim.sign * x / n > reach
+
+
+def _after(new: Test | None, old: Test | None) -> Test | None:
+    if isinstance(new, RateRelative) and isinstance(old, RateRelative):
+        return new.after(old)
+    if isinstance(new, MeanRelative) and isinstance(old, MeanRelative):
+        return new.after(old)
+    return new
 
 
 def _absorb(test: Test, look: Look, excused: bool) -> Test:

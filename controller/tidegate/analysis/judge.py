@@ -131,16 +131,25 @@ def begin(guardrails: tuple[Guardrail, ...], confidence: float, *, attempt: int 
 
 
 def renew(old: Analysis, guardrails: tuple[Guardrail, ...], confidence: float) -> Analysis:
-    """A new analysis for edited guardrails, which keeps what a shadow's pairs have shown for those that stay as they were.
+    """A new analysis for edited guardrails, which keeps what would never come again.
 
-    Nothing is mirrored after the shadow's step: such evidence would never come again. All others begin anew.
+    That is what a shadow's pairs have shown, for guardrails that stay as they were, and the record of stable, which a step
+    without it is held against. All else begins anew.
     """
-    new = begin(guardrails, confidence, attempt=old.attempt)
-    if confidence != old.confidence:
-        return new
-    paired = [g for g in old.guards if g.guardrail.paired]
-    guards = (next((known for known in paired if known.guardrail == g.guardrail), g) for g in new.guards)
-    return replace(new, guards=tuple(guards), mirrored=old.mirrored)
+    new, same = begin(guardrails, confidence, attempt=old.attempt), confidence == old.confidence
+    settings = new.settings
+    guards = (_after(old, g, same, settings.delta_of(i), guardrails) for i, g in enumerate(new.guards))
+    strands = {segment: replace(strand, cells=()) for segment, strand in old.strands.items()}
+    return replace(new, guards=tuple(guards), strands=strands, mirrored=old.mirrored if same else new.mirrored)
+
+
+def _after(old: Analysis, new: AnyGuard, same: bool, delta: float, rails: tuple[Guardrail, ...]) -> AnyGuard:
+    """A fresh guard with what the old analysis knows for it. `same`: its confidence is as it was."""
+    if new.guardrail.paired:
+        return next((g for g in old.guards if same and g.guardrail == new.guardrail), new)
+    known = (g for g in old.guards if isinstance(g, Guard) and not g.guardrail.paired)
+    found = (new.after(g, delta, rails) for g in known if isinstance(new, Guard))
+    return next((one for one in found if one is not None), new)
 
 
 def _guard(

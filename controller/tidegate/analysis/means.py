@@ -74,6 +74,10 @@ class MeanRelative:
         record = sum(strand.record.log_e for strand in self.strands.values() if strand.record)
         return mix((1 - KEPT, self.concurrent.log_e), (KEPT, record))
 
+    def after(self, other: MeanRelative) -> MeanRelative:
+        """This fresh test with the other's record of stable."""
+        return replace(self, strands={segment: replace(one, record=None) for segment, one in other.strands.items()})
+
     def row(self, look: Look) -> Row | None:
         """Number and sum of the scores of both arms."""
         return _sums(self.metric, look)

@@ -128,6 +128,11 @@ class RateRelative:
             return mix((1 - KEPT, self.concurrent.log_e), (KEPT, record))
         return mix((1 - 2 * KEPT, self.concurrent.log_e), (KEPT, record), (KEPT, self.floor.log_e))
 
+    def after(self, other: RateRelative) -> RateRelative:
+        """This fresh test with the other's record of stable: it says nothing of a limit, so it outlives a change of that."""
+        strands = {segment: replace(strand, record=None, edge=None) for segment, strand in other.strands.items()}
+        return replace(self, strands=strands)
+
     def row(self, look: Look) -> Row | None:
         """The counts of both arms that this test compares; None for a latency while stable's own is not known."""
         edges = self._edges(look)

@@ -5,6 +5,7 @@ Neighbours: steps.py says when a step is over, holding.py what holds, finish.py 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.analysis.judge import Analysis, renew
@@ -17,7 +18,7 @@ from tidegate.rollout.room import enlarge, wanting
 from tidegate.rollout.state import Candidate, EventKind, Hold, Phase
 from tidegate.rollout.steps import budget_used, following, missing_requests, path, present, startup_budget
 from tidegate.rollout.turn import Turn
-from tidegate.spec.policy import PolicyFields, Step
+from tidegate.spec.policy import Guardrail, PolicyFields, Step
 from tidegate.spec.units import format_duration, format_share
 
 TOLERANCE: Final = 1e-6
@@ -179,9 +180,9 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         return None
     if candidate.phase is Phase.HOLDING:
         resume(turn)
-    policy = _judging(candidate, policy, step)
     keep = candidate.step < 0 or same_test(candidate.policy, policy)
     watched = candidate.policy.watch == policy.watch
+    known = candidate.record or candidate.analysis
     since = candidate.traffic_since
     turn.move(
         Phase.SHADOW if mirrors else Phase.SHIFTING,
@@ -196,34 +197,20 @@ def _begin(turn: Turn, candidate: Candidate, policy: PolicyFields, index: int) -
         waived=False,
         no_data_since=turn.now,
         traffic_since=turn.now if since is None and not mirrors else since,
-        analysis=candidate.analysis if keep else _renewed(candidate, policy),
+        analysis=candidate.analysis if keep else _renewed(candidate.analysis, policy.guardrails, policy.confidence),
         verdict=candidate.verdict if keep else None,
-        record=candidate.record if watched else None,
+        record=candidate.record if watched else _renewed(known, policy.watch, policy.confidence),
         room=max(candidate.room, share_of(step)),
     )
     turn.tell(EventKind.STEP, candidate.release, _describe(step))
     return None
 
 
-def _judging(candidate: Candidate, policy: PolicyFields, step: Step) -> PolicyFields:
-    """The policy of a step that begins. Where it leaves nobody beside the candidate, guardrails stay as they are if they hold it
-
-    against stable: edited ones would begin without anything to hold it against, and let everything pass.
-    """
-    alone = step.shadow is None and step.weight == 1.0 and not step.holdback
-    compared = candidate.traffic_since is not None and any(one.relative for one in candidate.policy.guardrails)
-    if not alone or not compared:
-        return policy
-    return policy.model_copy(
-        update={"guardrails": candidate.policy.guardrails, "confidence": candidate.policy.confidence}
-    )
-
-
-def _renewed(candidate: Candidate, policy: PolicyFields) -> dict[str, Any] | None:
-    """The analysis under edited guardrails."""
-    if candidate.analysis is None:
-        return None
-    return renew(Analysis.from_doc(candidate.analysis), policy.guardrails, policy.confidence).to_doc()
+def _renewed(
+    known: Mapping[str, Any] | None, guardrails: tuple[Guardrail, ...], confidence: float
+) -> dict[str, Any] | None:
+    """The analysis under edited guardrails, with what was known of stable."""
+    return renew(Analysis.from_doc(known), guardrails, confidence).to_doc() if known is not None else None
 
 
 def _promotion(turn: Turn, candidate: Candidate) -> Wait | None:
