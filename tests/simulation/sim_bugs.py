@@ -13,6 +13,7 @@ from unittest import mock
 
 from tidegate.engine import build, duties, journaling
 from tidegate.engine.demand import Demand
+from tidegate.engine.evidence import Evidence
 from tidegate.engine.fleet import Fleet
 from tidegate.engine.loop import Controller
 from tidegate.engine.resting import Resting
@@ -248,6 +249,11 @@ def summed_once() -> contextlib.AbstractContextManager[Any]:
     return _patched(Demand, "_sum", wrong)
 
 
+def windows_counted_anew() -> contextlib.AbstractContextManager[Any]:
+    """After a clock was set back, takes a trial for another one: its windows have the numbers of those before."""
+    return _patched(Evidence, "renamed", lambda right: lambda self, before, after: None)
+
+
 BUGS = (
     (weights_before_journal, {"durable"}),
     (candidate_without_readiness, {"unready", "durable", "short"}),
@@ -265,6 +271,7 @@ BUGS = (
     (addresses_unnoticed, {"memo"}),
     (sleeps_through, {"memo"}),
     (summed_once, {"memo"}),
+    (windows_counted_anew, {"memo"}),
     (routes_of_the_dead_kept, {"rejected", "unready", "gateway", "quiet", "drain"}),
 )
 """Each defect, and the rules by which it may be found."""

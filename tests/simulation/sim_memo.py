@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.demand import DRAIN, Demand
+from tidegate.engine.evidence import trial_of
 from tidegate.engine.servers import Servers
 from tidegate.engine.table import Tables, build_route
 from tidegate.rollout.rest import rests_until
@@ -28,6 +29,7 @@ def stale(controller: Any, now: float) -> Iterator[str]:
     yield from _routes(controller, now)
     yield from _demand(controller)
     yield from _fleet(controller.fleet)
+    yield from _windows(controller)
     steering = controller.steering
     if steering.settled and not (steering._behind or steering._stale or steering._changed):
         yield from _table(controller)
@@ -130,6 +132,19 @@ def _fleet(fleet: Any) -> Iterator[str]:
     }
     if surplus != set(fleet._surplus):
         yield f"which instances are too many: {sorted(fleet._surplus)}, not {sorted(surplus)}"
+
+
+def _windows(controller: Any) -> Iterator[str]:
+    """Whoever is judged is listened to, and the windows to come have numbers that were not taken in yet."""
+    evidence = controller.evidence
+    for route, state in controller.routes.states.items():
+        trial, candidate = trial_of(state), state.candidate
+        if evidence._trials.get(route) != (trial.name if trial is not None else None):
+            yield f"whose evidence is gathered for {route}: {evidence._trials.get(route)}, not {trial}"
+        elif trial is not None and trial.stable is not None and candidate is not None:
+            number = evidence._batchers[route].next_id
+            if number <= candidate.last_batch:
+                yield f"the next window of {route} has number {number}, and {candidate.last_batch} was taken in"
 
 
 def _table(controller: Any) -> Iterator[str]:

@@ -25,13 +25,18 @@ def quick() -> Iterator[None]:
 
 
 def stories(bug: Callable[[], object]) -> Iterator[Story]:
-    """Stories as they come; for what needs a crash right after a push, with such crashes."""
+    """Stories as they come; for what needs a crash right after a push, or a clock that is set back in a trial, with those."""
     for seed in range(100_000, 100_000 + SEEDS):
         story = make(seed)
         if bug is sim_bugs.reverts_twice:
-            crashes = tuple(Act(at, "fault", ("git.push", "kill_after")) for at in (5.0, 10.0, 15.0, 20.0))
-            story = replace(story, acts=tuple(sorted((*story.acts, *crashes), key=lambda act: act.at)))
+            story = _with(story, *(Act(at, "fault", ("git.push", "kill_after")) for at in (5.0, 10.0, 15.0, 20.0)))
+        if bug is sim_bugs.windows_counted_anew:
+            story = _with(story, *(Act(at, "jump", (-5.0,)) for at in (10.0, 20.0, 30.0, 40.0)))
         yield story
+
+
+def _with(story: Story, *acts: Act) -> Story:
+    return replace(story, acts=tuple(sorted((*story.acts, *acts), key=lambda act: act.at)))
 
 
 @pytest.mark.parametrize(("bug", "rules"), sim_bugs.BUGS, ids=lambda value: getattr(value, "__name__", ""))
