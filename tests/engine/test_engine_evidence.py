@@ -163,6 +163,19 @@ def test_a_clock_that_is_set_back_costs_no_window(scene: Scene) -> None:
     assert evidence.lost()["late"] == 0
 
 
+def test_a_clock_that_is_set_back_while_the_record_is_out_of_reach_closes_no_window_early(scene: Scene) -> None:
+    evidence = scene.open()
+    evidence.read()
+    evidence.follow(scene.state, scene.split(), random=True)
+    scene.windows(evidence)
+    scene.time -= 3600.0
+    evidence.shift(-3600.0)
+    for _ in range(3):  # passes without a read
+        evidence.closed("digits")
+    assert len(scene.windows(evidence)) == 3
+    assert evidence.lost()["late"] == 0
+
+
 def test_a_trial_goes_on_over_a_clock_that_is_set_back(scene: Scene) -> None:
     evidence = scene.open()
     evidence.follow(scene.state, scene.split(), random=True)

@@ -42,6 +42,11 @@ def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
 
 
 FOUND = {
+    "a clock that is set back while the record is out of reach makes nobody deaf": Story(
+        9701122, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((1.39, "deploy", ("m", "1.0.0", "propose")), (38.12, "deploy", ("m", "3.0.0", None, None)),
+             (42.04, "trouble", ("record", 5.6)), (43.08, "jump", (-3600.0,))), 43.58,
+    ),
     "a controller that sees its servers late asks them all the same before it moves anything": Story(
         64026, ("m",), (*GOOD, ("m 5.0.0", "good")),
         acts((0.44, "deploy", ("m", "1.0.0", "alone")), (3.24, "deploy", ("m", "1.0.0", None, 2)),

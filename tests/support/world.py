@@ -33,6 +33,7 @@ from tidegate.spec.errors import NeedsPerson
 
 T = TypeVar("T")
 WITHIN = 120.0
+PUSH = ("push", "-q", "origin", "HEAD:main")
 """Seconds after which something hangs, on a busy machine too."""
 CONTROLLER = Path(__file__).parents[2] / "controller"
 
@@ -136,10 +137,13 @@ class World:
 
     def git(self, *words: str, at: Path | None = None) -> str:
         """git in the clone; fails the test with git's own words."""
-        done = subprocess.run(["git", *words], cwd=at or self.clone, capture_output=True, text=True, check=False)
+        done = self._git(*words, at=at)
         if done.returncode:
             pytest.fail(f"git {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def _git(self, *words: str, at: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=at or self.clone, capture_output=True, text=True, check=False)
 
     def write(self, path: str, content: str) -> None:
         """A file in the clone."""
@@ -160,8 +164,14 @@ class World:
         return self.push()
 
     def push(self) -> str:
-        """Push what is committed; the commit."""
-        self.git("push", "-q", "origin", "HEAD:main")
+        """Push what is committed, on top of what the controller has pushed meanwhile; the commit."""
+        for _ in range(5):
+            if not any(
+                word in self._git(*PUSH).stderr for word in ("fetch first", "non-fast-forward", "cannot lock ref")
+            ):
+                break
+            self.pull()
+        self.git(*PUSH)  # nothing more to do, where it was done
         return self.git("rev-parse", "HEAD")
 
     def pull(self) -> None:

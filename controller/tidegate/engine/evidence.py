@@ -197,6 +197,8 @@ class Evidence:
 
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds): the windows move along, and so do the requests to come."""
+        self._known_to += by  # the record may be out of reach just now: else its windows would close an hour too early
+        self.read_to = self.read_to + by if self.read_to is not None else None
         for route, batcher in list(self._batchers.items()):
             doc = batcher.to_doc()
             for name in ("warm_up_until", "closed_until"):
