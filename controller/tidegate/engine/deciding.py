@@ -119,9 +119,8 @@ class Deciding:
             step = self._advance(state, seen, now)
             if step is None:
                 continue
-            if not any(
-                event.kind is EventKind.PROMOTED for event in step.events
-            ):  # its place is free once that is on disk
+            promoted = any(event.kind is EventKind.PROMOTED for event in step.events)
+            if not promoted:  # else its place is free once that is on disk
                 turns.note(route, step.state)
             self._take(snapshot, state, step, taken)
             if not routes.homeward(snapshot, route):  # else it follows its model's route, of which nobody tells it

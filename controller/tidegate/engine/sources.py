@@ -81,7 +81,6 @@ class Sources:
         self._unsaved = False
         self._seen: Mapping[str, Desired | str] = {}  # what no commit touches is the same object in the next one
         self._next_feedback = 0.0
-        self._set_back = 0.0  # since the start: what is taken up only later moves along then
         self._under_way: Counter[str] = Counter()
         self._counts: Mapping[str, Mapping[str, int]] = {}
         self._problem: TidegateError | None = None
@@ -146,7 +145,6 @@ class Sources:
         if saved is not None and saved["trial"] == trial.name:
             for key in polls.keys() & saved["polls"].keys():
                 polls[key].resume(saved["polls"][key])
-                polls[key].shift(self._set_back)
         elif before is not None and before.trial == trial.name:
             polls |= {key: poll for key, poll in before.polls.items() if key in polls}
         return _Followed(
@@ -288,7 +286,6 @@ class Sources:
     def shift(self, by: float) -> None:
         """The wall clock was set back (`by` negative, seconds)."""
         self._next_feedback += by
-        self._set_back += by
         for one in self._followed.values():
             for poll in one.polls.values():
                 poll.shift(by)
