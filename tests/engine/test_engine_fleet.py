@@ -253,6 +253,26 @@ def test_an_answer_to_a_question_from_before_a_pause_says_nothing(crew, process_
     assert len(asked) > 1
 
 
+def test_a_look_from_before_a_pause_is_none_after_it(crew, process_place):
+    """The host slept, and the server ended meanwhile: what was seen before says that it runs."""
+    one, wanted = crew(), need(process_place)
+    eventually(lambda: one.look(wanted)[DIGEST] is Readiness.READY)
+    assert one.fleet.look()
+    while one.workers.busy(OBSERVE):
+        time.sleep(0.001)
+    (instance,) = one.fleet.instances()
+    one.runtime.stop(instance.name, 0.0)
+    one.fleet.doubt()
+    for done in one.workers.take():
+        one.fleet.took(done)
+    assert one.fleet.readiness()[DIGEST] is Readiness.READY  # for all that was seen
+    assert not one.fleet.observed
+    assert one.fleet.look()
+    one.settle()
+    assert one.fleet.observed
+    assert one.fleet.readiness()[DIGEST] is not Readiness.READY
+
+
 def test_slow_starts_keep_no_probe_waiting(crew, process_place):
     one = crew()
     wanted = need(process_place)

@@ -42,6 +42,12 @@ def acts(*given: tuple[float, str, tuple[object, ...]]) -> tuple[Act, ...]:
 
 
 FOUND = {
+    "a look from before the host slept is none after it": Story(
+        9925207, ("m",), (*GOOD, ("m 5.0.0", "good")),
+        acts((31.66, "deploy", ("m", "1.0.0", "strict", None)), (35.46, "configure", ("m", "c")),
+             (36.74, "approve", ("m", "full")), (37.03, "pause", (0, 7.9)), (38.93, "pause", (0, 10.7)),
+             (39.11, "remove_server", (4,))), 50.0,
+    ),
     "a clock that is set back while the record is out of reach makes nobody deaf": Story(
         9701122, ("m",), (*GOOD, ("m 5.0.0", "good")),
         acts((1.39, "deploy", ("m", "1.0.0", "propose")), (38.12, "deploy", ("m", "3.0.0", None, None)),

@@ -48,6 +48,7 @@ class Fleet:
         self._now = clock
         self.servers = Servers(clock)
         self.observed = False
+        self._doubts = 0
         self._needs: dict[str, Need] = {}
         self._known: frozenset[str] = frozenset()
         self._unread: Mapping[str, TidegateError] = {}
@@ -64,15 +65,17 @@ class Fleet:
 
     def look(self) -> bool:
         """Have a job look at the runtime, however long that takes to answer. False while one looks already."""
-        return self._workers.submit(OBSERVE, self._runtime.observe)
+        doubts = self._doubts
+        return self._workers.submit(OBSERVE, lambda: (doubts, self._runtime.observe()))
 
     @property
     def trouble(self) -> TidegateError | None:
         """What the last look found wrong with single instances, while it told of all others."""
         return self._runtime.trouble if isinstance(self._runtime, TellsTrouble) else None
 
-    def _saw(self, found: Iterable[Instance]) -> None:
-        self.observed = True
+    def _saw(self, doubts: int, found: Iterable[Instance]) -> None:
+        """`doubts`: how often what was seen had become old when this look was asked for; an older one is no look since."""
+        self.observed = self.observed or doubts == self._doubts
         for last, now in self.servers.saw(found):
             if last is not None:
                 self._note_end(last, now)
@@ -108,6 +111,7 @@ class Fleet:
     def doubt(self) -> None:
         """What was seen is old: look again, and ask every server, before anything is decided by it."""
         self.observed = False
+        self._doubts += 1
         self.servers.doubt()
         self._restless |= dict.fromkeys(self._wanted)
 
@@ -159,7 +163,7 @@ class Fleet:
                     log.warning("%s did not start: %s", name, done.error)
             case ("observe",):
                 if done.error is None:
-                    self._saw(done.value)
+                    self._saw(*done.value)
             case ("stop", str() as name):
                 self.servers.stops(name, False)
                 if done.error is not None:
