@@ -15,6 +15,7 @@ from support import declare
 from support.engine import free_port
 from support.provider import Provider
 from support.world import Make, World
+from support.written import written
 from tidegate.engine.settings import load_settings
 from tidegate.gateway.admin import Admin
 from tidegate.gateway.bootstrap import ADMIN_SOCKET
@@ -33,9 +34,7 @@ SECRETS = {
 
 def left_behind(world: World) -> Iterator[tuple[str, bytes]]:
     """All that a controller writes, says and pushes, by where it stands."""
-    for file in world.folder.rglob("*"):
-        if file.is_file() and file.parent.name != "secrets":
-            yield str(file.relative_to(world.folder)), file.read_bytes()
+    yield from (found for found in written(world.folder) if Path(found[0]).parent.name != "secrets")
     for repository in (world.remote, world.state / "repository.git"):
         words = ["git", "cat-file", "--batch-all-objects", "--batch"]
         yield (

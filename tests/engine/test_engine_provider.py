@@ -13,6 +13,7 @@ from support import declare
 from support.provider import Provider
 from support.traffic import Traffic
 from support.world import Make, World
+from support.written import written
 
 CHAT = "/digits/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "Tides?"}]}
@@ -54,12 +55,7 @@ def chat(world: World, **more: Any) -> tuple[int, bytes]:
 
 def holding(folder: Path, secrets: Mapping[str, bytes]) -> set[str]:
     """The files below a folder in which one of these texts stands."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder))
-        for path in files
-        if any(secret in path.read_bytes() for secret in secrets.values())
-    }
+    return {name for name, content in written(folder) if any(secret in content for secret in secrets.values())}
 
 
 def test_a_release_of_a_provider_goes_out_and_comes_back_as_any_other(make_world: Make, provider: Provider) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.gateways import World, arm, split
+from support.written import written
 from tidegate.gateway.model import Route
 from tidegate.gateway.record import Cursor, RecordReader
 from tidegate.gateway.supervisor import Gateway
@@ -15,7 +16,7 @@ from tidegate.gateway.supervisor import Gateway
 
 def everything_written(root: Path) -> bytes:
     """All that the gateway has put on disk."""
-    return b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
+    return b"".join(content for _, content in written(root))
 
 
 @pytest.mark.parametrize("name", ["anna", "a", "Ü" * 40, "x" * 55, "y" * 56, "z" * 700])

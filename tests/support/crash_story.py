@@ -24,6 +24,7 @@ from typing import Any
 from support.traffic import Reply, Traffic
 from support.uncovered import uncovered
 from support.world import World, environment
+from support.written import below
 from tidegate.journal.reader import Reader
 
 CHILD = Path(__file__).with_name("crash_child.py")
@@ -304,7 +305,7 @@ def weights(world: CrashWorld) -> Mapping[str, float]:
 def leftovers(state: Path, instance: str) -> list[str]:
     """Every file and folder of the state, numbers and digests left out; git's objects and SQLite's own files aside."""
     found = set()
-    for path in state.rglob("*"):
+    for path in below(state):
         name = str(path.relative_to(state))
         if re.match(r"repository[.]git/(objects|logs)|journal[.]db-|gateway/weights/\d+/", name):
             continue
