@@ -33,8 +33,8 @@ from tidegate.spec.errors import NeedsPerson
 
 T = TypeVar("T")
 WITHIN = 120.0
-PUSH = ("push", "-q", "origin", "HEAD:main")
 """Seconds after which something hangs, on a busy machine too."""
+PUSH = ("push", "-q", "origin", "HEAD:main")
 CONTROLLER = Path(__file__).parents[2] / "controller"
 
 

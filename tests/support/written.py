@@ -9,7 +9,12 @@ from pathlib import Path
 
 def below(folder: Path) -> Iterator[Path]:
     """All files and folders below a folder; one that goes while it is looked at is left out."""
-    for path, folders, files in os.walk(folder):
+
+    def unread(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for path, folders, files in os.walk(folder, onerror=unread):
         yield from (Path(path) / name for name in (*folders, *files))
 
 
